@@ -1,0 +1,511 @@
+// Several OpenAI accounts used as one. The same texts are in the README's reference.
+
+/** One OpenAI (or compatible) credential. */
+export interface Account {
+  /** Unique in the pool; appears in results, Redis and logs. 1 to 64 printable ASCII characters without spaces and `: { } , =`. */
+  label: string
+  /** The secret. Never logged or serialized; no message shows any part of it. */
+  apiKey: string
+  /** @default the pool's `baseURL` */
+  baseURL?: string
+  /** Sent as `OpenAI-Organization`. */
+  organization?: string
+  /** Sent as `OpenAI-Project`. */
+  project?: string
+  /** Sent with every request; may replace any of ours. */
+  headers?: Record<string, string>
+  /**
+   * Share among equals: where several accounts could start at the same moment, the one with the largest share of its limit
+   * left, times its weight, is chosen. Above 0.
+   * @default 1
+   */
+  weight?: number
+  /**
+   * Accounts of one group share OpenAI's limits, so that keys of one organization add no room.
+   * @default organization and project where given, else the label
+   */
+  quotaGroup?: string
+  /** By model group (a model's name without its date); `'*'` for all others. Unknown limits are learned from response headers. */
+  limits?: Record<string, Limits>
+  /**
+   * Most requests in flight. From 1.
+   * @default no bound
+   */
+  maxConcurrency?: number
+}
+
+/** What OpenAI grants. Each above 0; what is left out is learned. A smaller limit in a response's headers goes before it. */
+export interface Limits {
+  requestsPerMinute?: number
+  tokensPerMinute?: number
+  requestsPerDay?: number
+  tokensPerDay?: number
+}
+
+/** US dollars per million tokens. */
+export interface Price {
+  input: number
+  /** @default the price of `input` */
+  cachedInput?: number
+  /** Left out, the cost of an answer with output tokens is unknown. */
+  output?: number
+}
+
+export interface Timeouts {
+  /**
+   * To connect, TLS included. Set for a whole pool; a single call cannot change it.
+   * @unit ms
+   * @default 5000
+   */
+  connect?: number
+  /**
+   * From sending to the response's headers.
+   * @unit ms
+   * @default 600000
+   */
+  firstByte?: number
+  /**
+   * Between two pieces of the response's body.
+   * @unit ms
+   * @default 60000
+   */
+  idle?: number
+  /**
+   * The whole call: waiting for room, every attempt and the body.
+   * @unit ms
+   * @default 600000
+   */
+  total?: number
+}
+
+export interface ManagerConfig {
+  /** Accounts, or label → key. At least one. */
+  accounts: Account[] | Record<string, string>
+  /** @default 'https://api.openai.com/v1' */
+  baseURL?: string
+  /**
+   * Longest time that a request may wait for room, over all its attempts. From 0 to a day.
+   * @unit ms
+   * @default 60000
+   */
+  maxWaitMs?: number
+  /**
+   * Further attempts after the first: a bound on all of them together, 0 to 100. Left out, moving on from accounts that refuse
+   * their key, their money or the model is not counted, failures are repeated as often as there are accounts (at least
+   * twice), and 429s with a wait up to 16 times.
+   * @default the number of accounts, at least 2
+   */
+  maxRetries?: number
+  timeoutsMs?: Timeouts
+  /** Requested model → model sent. */
+  modelAliases?: Record<string, string>
+  /**
+   * Model → the group whose limit it shares.
+   * @default a model's name without its date: `gpt-4o-2024-08-06` → `gpt-4o`
+   */
+  modelGroups?: Record<string, string>
+  /** By model; goes before the built-in table. */
+  prices?: Record<string, Price>
+}
+
+/** The older module's `constants.js`, taken as it is; what else it holds is passed over. */
+export interface LegacyConstants {
+  /** `{ ORG_1: 'sk-…', … }`; labels are the lower-case names. */
+  OPEN_AI_KEYS: Record<string, string>
+  baseURL?: string
+  /** Tokens per minute for embeddings, each account. */
+  EMBEDDINGS_TPM_MAX?: number
+  /** US dollars per 1,000 embedding tokens. */
+  EMBEDDINGS_COST?: number
+  models?: Partial<Record<'gpt_3' | 'gpt_3_16k' | 'gpt_3_instruct' | 'gpt_4', LegacyModel>>
+  [other: string]: unknown
+}
+
+export interface LegacyModel {
+  /** Tokens per minute, each account. */
+  modelLimit?: number
+  /** US dollars per 1,000 prompt tokens. */
+  modelCostInput?: number
+  /** US dollars per 1,000 completion tokens. */
+  modelCostOutput?: number
+  [other: string]: unknown
+}
+
+/**
+ * Sets the default pool of the four drop-in functions. Without it, accounts come from `OPENAI_API_KEYS` (comma-separated, each
+ * `label=key` or a bare key) or `OPENAI_API_KEY`, and `OPENAI_BASE_URL`.
+ *
+ * Replaces an earlier default pool: requests in flight end on that one, and what it knew of the limits is dropped.
+ *
+ * @throws {RequestManagerError} `ERR_CONFIG`, at once
+ */
+export declare function configure(config: ManagerConfig | LegacyConstants): void
+
+/**
+ * What the older module took as `redis`: an ioredis or node-redis client or cluster, a URL, ioredis options, or nothing. This version
+ * keeps its books in the process, so the value is checked and not used.
+ */
+export type RedisSource = string | object | null | undefined
+
+/** The drop-in form of a chat request. Other fields are passed on untouched. */
+export interface ChatData {
+  /** The user message; not empty. */
+  text: string
+  /**
+   * The system message, sent first; an empty one is not sent.
+   * @default ''
+   */
+  systemPrompt?: string
+  /** Most tokens of the completion: `max_tokens`, or `max_completion_tokens` for models that only take that. From 1. */
+  maxTokens?: number
+  /** @default 'gpt-3.5-turbo' */
+  model?: string
+  /**
+   * Left out for models that refuse it.
+   * @default 1
+   */
+  temperature?: number
+  stream?: false | null
+  [other: string]: unknown
+}
+
+export interface ChatResult {
+  /** The `text` given; for a `messages` request the last user message's text. */
+  prompt: string
+  /** Label of the account that served it. */
+  org: string
+  /** Tokens left on that account for that model after this request; `Infinity` where no limit is known. */
+  remainingAvailableTokensThisMinute: number
+  /** `usage.total_tokens`; our estimate where the answer has no usage. */
+  tokensUsed: number
+  /** US dollars; null where the price or the usage is unknown. */
+  totalCost: number | null
+  output: HttpOutput<ChatCompletion>
+}
+
+/** An HTTP response. `headers` have lower-case names; cookies are left out. */
+export interface HttpOutput<Data> {
+  status: number
+  statusText: string
+  headers: Record<string, string>
+  data: Data
+}
+
+/**
+ * A chat completion on the account that can start first, in the older module's form.
+ *
+ * @param data the drop-in form, or OpenAI's own (`messages`)
+ * @param force 1: send now on the best account, even where the books say that nothing is left. Default 0: wait, fail over, retry
+ * @param retryCount further attempts after the first, 0 to 100. Default: see {@link ManagerConfig.maxRetries}
+ * @throws {RequestManagerError} as a rejection, also for wrong arguments; `TypeError` for a wrong `redis`
+ */
+export declare function createChat(
+  data: ChatData | (Omit<ChatParams, 'model'> & { model?: string }),
+  redis?: RedisSource,
+  force?: 0 | 1,
+  retryCount?: number,
+): Promise<ChatResult>
+
+/** The drop-in form of an embeddings request. Other fields are passed on untouched. */
+export interface EmbeddingsData<Text extends string | string[] = string | string[]> {
+  /** One text, or several; none empty. */
+  text: Text
+  /** @default 'text-embedding-ada-002' */
+  model?: string
+  dimensions?: number
+  [other: string]: unknown
+}
+
+export interface EmbeddingsResult<Text extends string | string[] = string | string[]> {
+  /** The `text` given. */
+  text_to_embed: Text
+  /** Label of the account that served it. */
+  org: string
+  /** Tokens left on that account for that model after this request; `Infinity` where no limit is known. */
+  remainingAvailableTokensThisMinute: number
+  /** `usage.total_tokens`; our estimate where the answer has no usage. */
+  tokensUsed: number
+  /** US dollars; null where the price or the usage is unknown. */
+  cost: number | null
+  /** For a string OpenAI's first element, for an array all of them in the order of the texts. */
+  embeddings: Text extends string ? Embedding : Embedding[]
+}
+
+/** Embeddings on the account that can start first, in the older module's form. Parameters as {@link createChat}. */
+export declare function createEmbeddings<Text extends string | string[]>(
+  data: EmbeddingsData<Text>,
+  redis?: RedisSource,
+  force?: 0 | 1,
+  retryCount?: number,
+): Promise<EmbeddingsResult<Text>>
+
+export interface AccountChoice {
+  /** Label of the account. */
+  org: string
+  /** Readable, but not enumerable: logging the object shows no secret. */
+  readonly apiKey: string
+  baseURL: string
+  /** Tokens left this minute; `Infinity` where no limit is known. */
+  availableTokens: number
+  /** Requests left this minute; `Infinity` where no limit is known. */
+  availableRequests: number
+  /** Time until the request fits. @unit ms */
+  waitMs: number
+}
+
+/**
+ * The account that the next request should use. A look, not a booking: it takes nothing from the quota.
+ *
+ * @param org the caller's current account, kept on a tie
+ */
+export declare function determineOpenAIKey(org?: string | null, redis?: RedisSource): Promise<AccountChoice>
+
+/**
+ * Records a request that the caller made by itself, so that the scheduler knows.
+ *
+ * @param tokens used
+ * @param tokensRem `x-ratelimit-remaining-tokens` of its response, where known
+ * @param requestsRem `x-ratelimit-remaining-requests` of its response, where known
+ * @param type `'chat'`, `'embeddings'` or any word; the readings are taken to be about the default model of that type
+ * @param org label of the account
+ */
+export declare function processRedis(
+  tokens: number,
+  tokensRem: number | string | null | undefined,
+  requestsRem: number | string | null | undefined,
+  type: string,
+  org: string,
+  redis?: RedisSource,
+): Promise<void>
+
+/** OpenAI's chat request; other fields are passed on untouched. */
+export interface ChatParams {
+  model: string
+  messages: ChatMessage[]
+  max_tokens?: number | null
+  max_completion_tokens?: number | null
+  temperature?: number | null
+  n?: number | null
+  tools?: object[]
+  stream?: false | null
+  [other: string]: unknown
+}
+
+export interface ChatMessage {
+  role: 'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function' | (string & {})
+  content?: string | object[] | null
+  name?: string
+  [other: string]: unknown
+}
+
+/** OpenAI's answer. */
+export interface ChatCompletion {
+  id: string
+  object: 'chat.completion' | 'text_completion' | (string & {})
+  created: number
+  model: string
+  choices: ChatChoice[]
+  usage?: TokenUsage
+  [other: string]: unknown
+}
+
+export interface ChatChoice {
+  index: number
+  finish_reason: 'stop' | 'length' | 'tool_calls' | 'content_filter' | 'function_call' | (string & {}) | null
+  message: {
+    role: string
+    content: string | null
+    refusal?: string | null
+    tool_calls?: object[]
+    [other: string]: unknown
+  }
+  /** Of a legacy completion, which has no `message`. */
+  text?: string
+  [other: string]: unknown
+}
+
+export interface TokenUsage {
+  prompt_tokens: number
+  completion_tokens?: number
+  total_tokens: number
+  [other: string]: unknown
+}
+
+/** OpenAI's embeddings request; other fields are passed on untouched. */
+export interface EmbedParams {
+  model: string
+  input: string | string[] | number[] | number[][]
+  dimensions?: number
+  [other: string]: unknown
+}
+
+export interface Embedding {
+  object: 'embedding' | (string & {})
+  index: number
+  embedding: number[]
+}
+
+/** OpenAI's answer. */
+export interface EmbedResult {
+  object: 'list' | (string & {})
+  data: Embedding[]
+  model: string
+  usage: TokenUsage
+  [other: string]: unknown
+}
+
+export interface CallOptions {
+  /** An abort rejects with the signal's reason and gives back what was not spent. */
+  signal?: AbortSignal
+  /**
+   * @unit ms
+   * @default the pool's
+   */
+  maxWaitMs?: number
+  /** @default the pool's */
+  maxRetries?: number
+  /** All but `connect`. @default the pool's */
+  timeoutsMs?: Timeouts
+  /** Labels of the accounts that may serve it. @default all */
+  accounts?: string[]
+}
+
+/** How a request was served. */
+export interface Served {
+  /** Label of the account. */
+  account: string
+  /** Time spent waiting for room, over all attempts. @unit ms */
+  waitedMs: number
+  attempts: Attempt[]
+  /** Null where the answer has no usage. */
+  usage: { inputTokens: number; cachedInputTokens: number; outputTokens: number; totalTokens: number } | null
+  /** US dollars; null where the price or the usage is unknown. */
+  cost: number | null
+  /** OpenAI's id of the request. */
+  requestId: string | null
+}
+
+/** One HTTP call. */
+export interface Attempt {
+  /** Label of the account. */
+  account: string
+  outcome: Outcome
+  /** HTTP status; null where no answer came. */
+  status: number | null
+  /** Time spent waiting for room before it. @unit ms */
+  waitedMs: number
+  /** From sending to the end of the answer. @unit ms */
+  tookMs: number
+}
+
+/** What an answer means. */
+export type Outcome =
+  | 'ok'
+  | 'limited'
+  | 'too_large'
+  | 'out_of_money'
+  | 'key_refused'
+  | 'model_refused'
+  | 'overloaded'
+  | 'broken'
+  | 'bad_request'
+  | 'aborted'
+
+/** Several accounts used as one. Managers are independent of each other and of the default pool. */
+export declare class RequestManager {
+  /** @throws {RequestManagerError} `ERR_CONFIG`, at once */
+  constructor(config: ManagerConfig | LegacyConstants)
+  /** A chat completion. `served` is not enumerable, so that what is serialized is OpenAI's answer. */
+  chat(params: ChatParams, options?: CallOptions): Promise<ChatCompletion & { readonly served: Served }>
+  /** Embeddings. `served` as with {@link RequestManager.chat}. */
+  embed(params: EmbedParams, options?: CallOptions): Promise<EmbedResult & { readonly served: Served }>
+  /** The account that a request should use now; a look, not a booking. `model` defaults to `gpt-3.5-turbo`, `tokens` to 1. */
+  determineKey(need?: { model?: string; tokens?: number }): Promise<AccountChoice>
+  /** What each account has left for a model (default `gpt-3.5-turbo`), and has used. */
+  status(query?: { model?: string }): Promise<PoolStatus>
+  /** Takes no more requests and waits for those in flight. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface PoolStatus {
+  /** Requests that wait for room. */
+  waiting: number
+  accounts: AccountStatus[]
+}
+
+export interface AccountStatus {
+  /** Label of the account. */
+  account: string
+  quotaGroup: string
+  inFlight: number
+  /** Why it is left out, and for how long; null where it is not. @unit ms */
+  parked: { because: Outcome; forMs: number } | null
+  /** Null where no limit is known. */
+  tokensLeft: number | null
+  /** Null where no limit is known. */
+  requestsLeft: number | null
+  /** The limit as known now; null where none is. */
+  tokensPerMinute: number | null
+  /** The limit as known now; null where none is. */
+  requestsPerMinute: number | null
+  /** Requests that were answered, of all models. */
+  requests: number
+  /** Tokens used, of all models. */
+  tokensUsed: number
+  /** US dollars, as far as prices are known. */
+  cost: number
+}
+
+/** Every error of ours but a wrong `redis` (`TypeError`) and too long a text (`RangeError`), which have a `code` as well. */
+export declare class RequestManagerError extends Error {
+  /**
+   * Stable.
+   * - `ERR_CONFIG`: the configuration cannot be used
+   * - `ERR_ARGUMENT`: an argument is wrong; nothing was sent
+   * - `ERR_NO_ACCOUNT`: none is configured, allowed or in working order
+   * - `ERR_TOO_LARGE`: larger than every account's limit
+   * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
+   * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`
+   * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
+   * - `ERR_CLOSED`: the manager was closed
+   */
+  code:
+    | 'ERR_CONFIG'
+    | 'ERR_ARGUMENT'
+    | 'ERR_NO_ACCOUNT'
+    | 'ERR_TOO_LARGE'
+    | 'ERR_WAIT'
+    | 'ERR_TIMEOUT'
+    | 'ERR_UPSTREAM'
+    | 'ERR_CLOSED'
+  /** HTTP status of the last attempt. */
+  status?: number
+  /** OpenAI's own error object; keys and organization ids in its text are masked. */
+  error?: { message: string; type: string | null; param: string | null; code: string | null }
+  /** Response headers of the last attempt, without cookies. */
+  headers?: Record<string, string>
+  /** OpenAI's id of the last attempt. */
+  requestId?: string
+  /** The calls that were made, in order. */
+  attempts: Attempt[]
+  /** When the same request could succeed. @unit ms */
+  retryAfterMs?: number
+}
+
+/**
+ * Counts the tokens of a text. Special tokens in it count as ordinary text.
+ *
+ * @param model decides the encoding; an unknown one, or none, means o200k_base
+ */
+export declare function countTokens(text: string, model?: string): Promise<number>
+
+/**
+ * {@link countTokens} at once, on the calling thread. The first call for an encoding loads its tables, which takes about a tenth of a second.
+ *
+ * @throws {RangeError} for more than 64 KB of text
+ */
+export declare function countTokensSync(text: string, model?: string): number
+
+/** Counts the prompt tokens that a chat request will be billed for: messages, tools, images. */
+export declare function countChatTokens(request: ChatParams): Promise<number>

@@ -1,0 +1,90 @@
+// @ts-check
+'use strict'
+
+// Calls into the native side. Each gets a number; its end comes back through one queue for this thread, so that any number of
+// calls that end together cost one wake-up (see src/binding/completions.rs).
+
+const binding = require('../binding.js')
+const { fromJson } = require('./errors.js')
+
+/** The native side numbers calls with 31 bits. */
+const MOST_CALLS = 0x7fffffff
+
+/** Open calls by number. */
+const open = new Map()
+let lastNumber = 0
+
+// Open calls keep the process alive, as a pending fetch does; the queue itself does not. The timer never has anything to do.
+const keepAlive = setInterval(() => {}, MOST_CALLS)
+keepAlive.unref()
+
+const completions = new binding.Completions(deliver)
+
+function deliver(numbers, texts) {
+  for (let index = 0; index < numbers.length; index++) {
+    const number = numbers[index]
+    const call = open.get(Math.abs(number))
+    // A call that was aborted is not open any more.
+    if (call === undefined) continue
+    close(Math.abs(number))
+    if (number > 0) call.resolve(texts[index])
+    else call.reject(texts[index])
+  }
+}
+
+function close(number) {
+  open.delete(number)
+  if (open.size === 0) keepAlive.unref()
+}
+
+/**
+ * Runs one native call and resolves to its text.
+ *
+ * @param {(number: number) => void} start hands the call to the native side under a number
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<string>}
+ */
+async function call(start, signal) {
+  signal?.throwIfAborted()
+  do {
+    lastNumber = (lastNumber % MOST_CALLS) + 1
+  } while (open.has(lastNumber))
+  const number = lastNumber
+  const end = new Promise((resolve, reject) => {
+    if (open.size === 0) keepAlive.ref()
+    open.set(number, { resolve, reject })
+  })
+  try {
+    start(number)
+    if (signal === undefined) return await end
+    return await abortable(number, end, signal)
+  } catch (error) {
+    close(number)
+    // The error is made here, behind the await, so that its stack names the caller.
+    throw typeof error === 'string' ? fromJson(error) : error
+  }
+}
+
+async function abortable(number, end, signal) {
+  let onAbort
+  const aborted = new Promise((_, reject) => {
+    onAbort = () => {
+      completions.cancel(number)
+      reject(new Aborted())
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([end, aborted])
+  } catch (error) {
+    if (error instanceof Aborted) throw signal.reason
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Tells an abort from a failure whatever the signal's reason is: a reason may be a string, as native errors are. */
+class Aborted {}
+
+module.exports = { binding, completions, call }

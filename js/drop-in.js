@@ -1,0 +1,98 @@
+// @ts-check
+'use strict'
+
+// The four functions of the older JavaScript module, on one default pool.
+
+const { wrongArgument } = require('./errors.js')
+const { openPool, openPoolFromEnvironment, run } = require('./pool.js')
+const { checkRedis } = require('./redis-source.js')
+
+let defaultPool
+
+/** Replaces the default pool; requests in flight end on the old one. */
+function configure(config) {
+  defaultPool = openPool(config)
+}
+
+function pool() {
+  defaultPool ??= openPoolFromEnvironment()
+  return defaultPool
+}
+
+async function createChat(data, redis, force, retryCount) {
+  checkRedis(redis)
+  const served = JSON.parse(await run(pool(), 'createChat', 'data', data, options(force, retryCount)))
+  return {
+    prompt: typeof data.text === 'string' ? data.text : lastUserText(data.messages),
+    org: served.org,
+    remainingAvailableTokensThisMinute: served.remainingAvailableTokensThisMinute ?? Number.POSITIVE_INFINITY,
+    tokensUsed: served.tokensUsed,
+    totalCost: served.totalCost,
+    output: served.output,
+  }
+}
+
+async function createEmbeddings(data, redis, force, retryCount) {
+  checkRedis(redis)
+  const served = JSON.parse(await run(pool(), 'createEmbeddings', 'data', data, options(force, retryCount)))
+  const text = data.text ?? data.input
+  return {
+    text_to_embed: text,
+    org: served.org,
+    remainingAvailableTokensThisMinute: served.remainingAvailableTokensThisMinute ?? Number.POSITIVE_INFINITY,
+    tokensUsed: served.tokensUsed,
+    cost: served.cost,
+    embeddings: Array.isArray(text) ? served.embeddings : served.embeddings[0],
+  }
+}
+
+async function determineOpenAIKey(org, redis) {
+  checkRedis(redis)
+  return choice(await run(pool(), 'determineKey', 'org', { org }))
+}
+
+async function processRedis(tokens, tokensRem, requestsRem, type, org, redis) {
+  checkRedis(redis)
+  const recorded = {
+    tokens,
+    tokensRem: leftOver('tokensRem', tokensRem),
+    requestsRem: leftOver('requestsRem', requestsRem),
+    type,
+    org,
+  }
+  await run(pool(), 'record', 'arguments', recorded)
+}
+
+/** The native options of a drop-in call; none for a call as most are. */
+function options(force, retryCount) {
+  if (force === undefined && retryCount === undefined) return undefined
+  return { force: force ?? 0, retryCount: retryCount ?? undefined }
+}
+
+/** What a header said is left: a number or a header's text; what is neither is not known. */
+function leftOver(name, value) {
+  if (value == null || value === '') return undefined
+  const number = Number(value)
+  if (Number.isNaN(number)) throw wrongArgument(`\`${name}\` must be a number, got ${JSON.stringify(value)}`)
+  return number
+}
+
+/** The text of the last user message, for requests in OpenAI's own form. */
+function lastUserText(messages) {
+  const content = messages.findLast((message) => message?.role === 'user')?.content
+  if (!Array.isArray(content)) return content ?? ''
+  return content
+    .filter((part) => part?.type === 'text')
+    .map((part) => part.text)
+    .join('')
+}
+
+/** The chosen account; its key can be read but is not listed, so that logging the object shows no secret. */
+function choice(json) {
+  const { apiKey, ...chosen } = JSON.parse(json)
+  chosen.availableTokens ??= Number.POSITIVE_INFINITY
+  chosen.availableRequests ??= Number.POSITIVE_INFINITY
+  return Object.defineProperty(chosen, 'apiKey', { value: apiKey })
+}
+
+module.exports = { configure, createChat, createEmbeddings, determineOpenAIKey, processRedis, choice }

@@ -1,0 +1,57 @@
+// @ts-check
+'use strict'
+
+// A native pool, and calls on it.
+
+const { binding, completions, call } = require('./calls.js')
+const { fromJson, wrongArgument } = require('./errors.js')
+
+/** A pool from a configuration; throws at once where that is wrong. */
+function openPool(config) {
+  return opened(binding.openPool(completions, toJson('config', config)))
+}
+
+/** A pool from this thread's environment variables. */
+function openPoolFromEnvironment() {
+  const { OPENAI_API_KEY, OPENAI_API_KEYS, OPENAI_BASE_URL } = process.env
+  return opened(binding.openPoolFromEnvironment(completions, OPENAI_API_KEY, OPENAI_API_KEYS, OPENAI_BASE_URL))
+}
+
+function opened(poolOrError) {
+  if (typeof poolOrError === 'string') throw fromJson(poolOrError)
+  return poolOrError
+}
+
+/**
+ * One call on a pool.
+ *
+ * @param {any} pool
+ * @param {string} operation
+ * @param {string} argumentName for messages
+ * @param {unknown} argument written as JSON
+ * @param {Record<string, any>} [options] JSON as well, but for `signal`
+ */
+async function run(pool, operation, argumentName, argument, options) {
+  const argumentJson = toJson(argumentName, argument)
+  if (options === undefined) {
+    return call((number) => pool.start(number, operation, argumentJson, null, false))
+  }
+  const { signal, ...rest } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw wrongArgument(`\`options.signal\` must be an AbortSignal, got ${typeof signal}`)
+  }
+  const optionsJson = toJson('options', rest)
+  const cancellable = signal !== undefined
+  return call((number) => pool.start(number, operation, argumentJson, optionsJson, cancellable), signal)
+}
+
+function toJson(name, value) {
+  try {
+    // What JSON cannot hold at all (undefined, a function) becomes an empty text, which the native side names.
+    return JSON.stringify(value) ?? ''
+  } catch (cause) {
+    throw wrongArgument(`\`${name}\` cannot be written as JSON: ${cause.message}`, cause)
+  }
+}
+
+module.exports = { openPool, openPoolFromEnvironment, run }

@@ -1,0 +1,22 @@
+'use strict'
+
+// Everything that must hold, from a fresh clone on. Each step is a command that a person can run as well.
+
+const fs = require('node:fs')
+const path = require('node:path')
+const { hostTarget, root, run, setUp } = require('./setup.js')
+
+setUp()
+// The loader and its types are in the repository, so that they can be read and checked without a Rust toolchain.
+run('git', ['diff', '--exit-code', '--stat', '--', 'binding.js', 'binding.d.ts'])
+
+const target = ['--target', hostTarget()]
+run('cargo', ['fmt', '--check'])
+run('npx', ['biome', 'ci'])
+run('npx', ['tsc', '--project', '__test__/tsconfig.json'])
+run('npx', ['tsc', '--project', 'js/tsconfig.json'])
+run('cargo', ['clippy', '--all-targets', ...target, '--', '-D', 'warnings'])
+run('cargo', ['test', ...target])
+
+const tests = fs.readdirSync(path.join(root, '__test__')).filter((file) => file.endsWith('.test.js'))
+run('node', ['--test', ...tests.map((file) => path.join('__test__', file))])

@@ -1,0 +1,198 @@
+//! The ends of calls, gathered for one wake-up of the JavaScript thread.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use napi::{
+    Status,
+    bindgen_prelude::{FnArgs, Function, Result, spawn},
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
+use napi_derive::napi;
+use tokio::task::AbortHandle;
+
+use crate::{
+    error::{self, Code, Error},
+    manager::error_json,
+    models,
+    tokens::{self, ChatRequest},
+};
+
+/// Numbers of ended calls (below zero: failed), and their texts.
+type Batch = FnArgs<(Vec<i32>, Vec<String>)>;
+type Wake = ThreadsafeFunction<(), (), Batch, Status, false, true>;
+
+/// Where calls of one JavaScript thread end.
+#[napi]
+pub struct Completions {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    ended: Arc<Mutex<Ended>>,
+    // Weak: it does not keep the process alive; index.js does that while calls are open.
+    wake: Wake,
+    running: Mutex<HashMap<i32, AbortHandle>>,
+}
+
+#[derive(Default)]
+struct Ended {
+    numbers: Vec<i32>,
+    texts: Vec<String>,
+}
+
+/// The obligation to end one call. Dropped without an end, as after a panic, it ends with an error, so that no promise stays
+/// open.
+struct Open {
+    number: i32,
+    shared: Arc<Shared>,
+    ended: bool,
+}
+
+#[napi]
+impl Completions {
+    /// `deliver(numbers, texts)` is called on this thread with the ends of calls: a number above zero with a result's JSON text, a
+    /// number below zero with an error's.
+    #[napi(constructor)]
+    pub fn new(deliver: Function<'_, Batch, ()>) -> Result<Self> {
+        let ended = Arc::new(Mutex::new(Ended::default()));
+        let source = ended.clone();
+        let wake = deliver
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .build_callback(move |_| {
+                let Ended { numbers, texts } = mem::take(&mut *lock(&source));
+                Ok(FnArgs::from((numbers, texts)))
+            })?;
+        Ok(Completions {
+            shared: Arc::new(Shared {
+                ended,
+                wake,
+                running: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Stops a call that was started as cancellable; it ends with an error that nobody needs.
+    #[napi]
+    pub fn cancel(&self, number: i32) {
+        if let Some(running) = lock(&self.shared.running).remove(&number) {
+            running.abort();
+        }
+    }
+
+    /// Counts the tokens of a text; ends with the count.
+    #[napi]
+    pub fn count_text(&self, number: i32, text: String, model: String) {
+        self.count(number, move || {
+            Ok(tokens::count_text(&text, models::encoding(&model)).to_string())
+        });
+    }
+
+    /// Counts the prompt tokens of a chat request, given as JSON; ends with the count.
+    #[napi]
+    pub fn count_chat(&self, number: i32, json: String) {
+        self.count(number, move || {
+            let request = ChatRequest::parse(&json).map_err(|_| {
+                Error::new(
+                    Code::Argument,
+                    "`request` must be a chat request with a list of messages",
+                )
+            })?;
+            let encoding = models::encoding(request.model());
+            Ok(tokens::count_chat(&request, encoding).to_string())
+        });
+    }
+
+    fn count(&self, number: i32, count: impl FnOnce() -> error::Result<String> + Send + 'static) {
+        self.shared.run(number, false, async move {
+            tokio::task::spawn_blocking(count)
+                .await
+                .unwrap_or_else(|_| Err(dropped()))
+        });
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+}
+
+/// Counts the tokens of a short text on the calling thread.
+#[napi]
+pub fn count_text_sync(text: String, model: String) -> u32 {
+    let count = tokens::count_text(&text, models::encoding(&model));
+    // index.js bounds the text, so the count is far below 2^32.
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Shared {
+    /// Runs a call on the shared runtime and ends it under its number.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        number: i32,
+        cancellable: bool,
+        call: impl Future<Output = error::Result<String>> + Send + 'static,
+    ) {
+        let open = Open {
+            number,
+            shared: self.clone(),
+            ended: false,
+        };
+        // Held while spawning, so that a call that ends at once is not noted as running afterwards.
+        let mut running = cancellable.then(|| lock(&self.running));
+        let task = spawn(async move {
+            let end = call.await;
+            if cancellable {
+                lock(&open.shared.running).remove(&open.number);
+            }
+            open.end(end);
+        });
+        if let Some(running) = &mut running {
+            running.insert(number, task.abort_handle());
+        }
+    }
+
+    fn push(&self, number: i32, text: String) {
+        let mut ended = lock(&self.ended);
+        let is_first = ended.numbers.is_empty();
+        ended.numbers.push(number);
+        ended.texts.push(text);
+        drop(ended);
+        if is_first {
+            // Fails only when the JavaScript thread is gone, and then nobody waits.
+            self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+}
+
+impl Open {
+    fn end(mut self, end: error::Result<String>) {
+        self.ended = true;
+        match end {
+            Ok(text) => self.shared.push(self.number, text),
+            Err(error) => self.shared.push(-self.number, error_json(&error)),
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.shared.push(-self.number, error_json(&dropped()));
+        }
+    }
+}
+
+fn dropped() -> Error {
+    Error::new(Code::Closed, "the call was dropped before it ended")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is locked here is only pushed to and taken from, so it is whole even after a panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

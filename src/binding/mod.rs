@@ -1,0 +1,35 @@
+//! The boundary to JavaScript. Converts, decides nothing.
+//!
+//! Requests come in as JSON text with a number; their ends go back through one [`Completions`] queue for each JavaScript thread,
+//! which wakes that thread once for all that is ready. A promise of napi's own would need a threadsafe function each.
+//!
+//! No state is global: a worker thread that ends takes away only what it made. The tokio runtime is napi's, shared by all
+//! threads of the process. What runs on it holds `Arc`s of its own, never a borrow of a JavaScript object, which may be
+//! freed while the process exits.
+
+// napi finds exports by macro, not by path, and its classes live on the JavaScript side, where Debug means nothing.
+#![allow(unreachable_pub, missing_debug_implementations)]
+// Under test nothing is registered with Node, so nothing calls these.
+#![cfg_attr(test, allow(dead_code))]
+
+mod completions;
+mod pool;
+mod simulation;
+
+use napi_derive::module_init;
+
+/// One worker is as good as two for this work, four are worse; the second keeps others going while one counts a long text.
+const WORKER_THREADS: usize = 2;
+
+#[module_init]
+fn init() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("openai-requests")
+        .enable_all()
+        .build();
+    // Without threads to be had, napi's own runtime reports it at the first call.
+    if let Ok(runtime) = runtime {
+        napi::bindgen_prelude::create_custom_tokio_runtime(runtime);
+    }
+}

@@ -1,0 +1,138 @@
+//! A manager as JavaScript holds it.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::Either;
+use napi_derive::napi;
+
+use super::completions::{Completions, Shared};
+use crate::{
+    config::{CallOptions, Environment, Settings},
+    error::Result,
+    manager::{Manager, Need, Recorded, Request, chat_request, embeddings_request, error_json},
+    quota::MemoryStore,
+    tokens::Endpoint,
+};
+
+/// A manager and the queue on which its calls end.
+#[napi]
+pub struct Pool {
+    manager: Arc<Manager>,
+    completions: Arc<Shared>,
+}
+
+/// What a call asks of a pool. Its argument is JSON text.
+#[napi(string_enum = "camelCase")]
+pub enum Operation {
+    /// The drop-in chat.
+    CreateChat,
+    /// The drop-in embeddings.
+    CreateEmbeddings,
+    /// A chat completion in OpenAI's form.
+    Chat,
+    /// Embeddings in OpenAI's form.
+    Embed,
+    /// Which account a request should use.
+    DetermineKey,
+    /// A request that the caller made by itself.
+    Record,
+    /// The state of the pool.
+    Status,
+    /// No more calls; ends when none is in flight.
+    Close,
+}
+
+/// Makes a pool from a configuration's JSON text; returns an error's JSON text where that is wrong.
+#[napi]
+pub fn open_pool(completions: &Completions, config: String) -> Either<Pool, String> {
+    opened(completions, Settings::parse(&config))
+}
+
+/// Makes a pool from the environment's accounts; returns an error's JSON text where there are none.
+#[napi]
+pub fn open_pool_from_environment(
+    completions: &Completions,
+    api_key: Option<String>,
+    api_keys: Option<String>,
+    base_url: Option<String>,
+) -> Either<Pool, String> {
+    let environment = Environment {
+        api_key,
+        api_keys,
+        base_url,
+    };
+    opened(completions, Settings::from_environment(&environment))
+}
+
+fn opened(completions: &Completions, settings: Result<Settings>) -> Either<Pool, String> {
+    let manager =
+        settings.and_then(|settings| Manager::new(settings, Arc::new(MemoryStore::new())));
+    match manager {
+        Ok(manager) => Either::A(Pool {
+            manager: Arc::new(manager),
+            completions: completions.shared(),
+        }),
+        Err(error) => Either::B(error_json(&error)),
+    }
+}
+
+#[napi]
+impl Pool {
+    /// Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text.
+    #[napi]
+    pub fn start(
+        &self,
+        number: i32,
+        operation: Operation,
+        argument: String,
+        options: Option<String>,
+        cancellable: bool,
+    ) {
+        // The future owns what it uses: this object may be freed before it ends.
+        let manager = self.manager.clone();
+        self.completions.run(number, cancellable, async move {
+            run(&manager, operation, argument, options.as_deref()).await
+        });
+    }
+}
+
+async fn run(
+    manager: &Manager,
+    operation: Operation,
+    argument: String,
+    options: Option<&str>,
+) -> Result<String> {
+    let settings = manager.settings();
+    let options = match options {
+        Some(json) => CallOptions::parse(json, settings.timeouts)?,
+        None => CallOptions::default(),
+    };
+    match operation {
+        Operation::CreateChat => {
+            let request = chat_request(argument, options, settings)?;
+            Ok(manager.serve(&request).await?.to_chat_result())
+        }
+        Operation::CreateEmbeddings => {
+            let request = embeddings_request(argument, options, settings)?;
+            Ok(manager.serve(&request).await?.to_embeddings_result())
+        }
+        Operation::Chat => {
+            let request = Request::new(Endpoint::Chat, argument, options, settings)?;
+            Ok(manager.serve(&request).await?.to_class_result())
+        }
+        Operation::Embed => {
+            let request = Request::new(Endpoint::Embeddings, argument, options, settings)?;
+            Ok(manager.serve(&request).await?.to_class_result())
+        }
+        Operation::DetermineKey => manager.determine_key(&Need::parse(&argument)?).await,
+        Operation::Record => {
+            Recorded::parse(&argument)?.enter(manager)?;
+            Ok("null".to_owned())
+        }
+        Operation::Status => manager.status(&Need::parse(&argument)?).await,
+        Operation::Close => {
+            manager.close().await;
+            Ok("null".to_owned())
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! One HTTP call to one account. Never retries: what an answer means is [`crate::outcome`]'s, what to do about it the manager's.
+
+use std::{fmt, sync::OnceLock, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use reqwest::{Response, Url, redirect};
+use tokio::time::timeout;
+
+use crate::{
+    config::{Account, Timeouts},
+    error::{Code, Error, Result},
+};
+
+/// The longest body that is taken in; V8 cannot hold a longer string.
+const LONGEST_BODY: usize = 512 * 1024 * 1024;
+
+/// The HTTP client of one manager, with its pooled connections.
+#[derive(Debug)]
+pub struct Client {
+    connect: Duration,
+    // Made at the first call: a manager that only counts or chooses needs no TLS roots.
+    http: OnceLock<reqwest::Client>,
+}
+
+/// Where an account's calls go, prepared once.
+#[derive(Clone)]
+pub struct Destination {
+    base_url: String,
+    headers: HeaderMap,
+}
+
+/// A complete answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Response headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// Why there is no complete answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection: nothing was sent.
+    Connect(String),
+    /// No headers within the time, in milliseconds.
+    FirstByte(u128),
+    /// The body stood still for the time, in milliseconds.
+    Idle(u128),
+    /// The connection broke after sending.
+    Cut(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Connect(why) => write!(f, "could not connect: {why}"),
+            Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
+            Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
+            Failure::Cut(why) => write!(f, "the connection broke: {why}"),
+        }
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Destination")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Destination {
+    /// The account's address and request headers.
+    pub fn new(account: &Account) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let mut set = |name: HeaderName, value: &str, secret: bool| {
+            let mut value = HeaderValue::from_str(value).map_err(|_| {
+                Error::new(
+                    Code::Config,
+                    format!(
+                        "account \"{}\": `{name}` is not fit for an HTTP header",
+                        account.label
+                    ),
+                )
+            })?;
+            value.set_sensitive(secret);
+            headers.insert(name, value);
+            Ok::<_, Error>(())
+        };
+        set(
+            header::AUTHORIZATION,
+            &format!("Bearer {}", account.key.expose()),
+            true,
+        )?;
+        if let Some(organization) = &account.organization {
+            set(
+                HeaderName::from_static("openai-organization"),
+                organization,
+                false,
+            )?;
+        }
+        if let Some(project) = &account.project {
+            set(HeaderName::from_static("openai-project"), project, false)?;
+        }
+        // The user's own headers come last, so that they can replace any of ours.
+        for (name, value) in &account.headers {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| Error::new(Code::Config, format!("`{name}` is no header name")))?;
+            set(name, value, true)?;
+        }
+        Ok(Destination {
+            base_url: account.base_url.clone(),
+            headers,
+        })
+    }
+}
+
+impl Client {
+    /// A client that gives up connecting after `connect`.
+    pub fn new(connect: Duration) -> Self {
+        Client {
+            connect,
+            http: OnceLock::new(),
+        }
+    }
+
+    /// Posts a JSON body to `path` (beginning with a slash) and takes in the whole answer.
+    pub async fn post(
+        &self,
+        destination: &Destination,
+        path: &str,
+        body: Bytes,
+        timeouts: &Timeouts,
+    ) -> Result<Answer, Failure> {
+        let url = Url::parse(&format!("{}{path}", destination.base_url))
+            .map_err(|error| Failure::Connect(error.to_string()))?;
+        let request = self
+            .http()?
+            .post(url)
+            .headers(destination.headers.clone())
+            .body(body)
+            .send();
+        let response = timeout(timeouts.first_byte, request)
+            .await
+            .map_err(|_| Failure::FirstByte(timeouts.first_byte.as_millis()))?
+            .map_err(failure)?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        Ok(Answer {
+            status,
+            headers,
+            body: whole_body(response, timeouts.idle).await?,
+        })
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, Failure> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        // Two first calls at once may both build one; the second is dropped unused.
+        let http = build(self.connect)?;
+        Ok(self.http.get_or_init(|| http))
+    }
+}
+
+fn build(connect: Duration) -> Result<reqwest::Client, Failure> {
+    let refuse =
+        |error: &dyn fmt::Display| Failure::Connect(format!("TLS cannot be set up: {error}"));
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse(&error))?
+        .with_root_certificates(roots()?)
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!(
+            "openai-request-manager/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .connect_timeout(connect)
+        .tcp_nodelay(true)
+        // A key must not follow a redirect to another host, and retrying is decided in one place.
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .build()
+        .map_err(|error| refuse(&error))
+}
+
+/// The roots that Node itself would use: Mozilla's, and those of `NODE_EXTRA_CA_CERTS`. Not the system's: slim container
+/// images have none.
+fn roots() -> Result<rustls::RootCertStore, Failure> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let mut roots =
+        rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    if let Some(file) = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|file| !file.is_empty()) {
+        // As Node does, an unreadable file is passed over: it is often set for other programs.
+        let certificates = CertificateDer::pem_file_iter(file)
+            .into_iter()
+            .flatten()
+            .flatten();
+        roots.add_parsable_certificates(certificates);
+    }
+    Ok(roots)
+}
+
+async fn whole_body(mut response: Response, idle: Duration) -> Result<Bytes, Failure> {
+    let mut whole = BytesMut::new();
+    let mut first = Bytes::new();
+    loop {
+        let chunk = timeout(idle, response.chunk())
+            .await
+            .map_err(|_| Failure::Idle(idle.as_millis()))?
+            .map_err(failure)?;
+        match chunk {
+            // Most answers arrive in one piece, which needs no copy.
+            None if whole.is_empty() => return Ok(first),
+            None => return Ok(whole.freeze()),
+            Some(chunk) if first.is_empty() => first = chunk,
+            Some(chunk) => {
+                if whole.is_empty() {
+                    whole.extend_from_slice(&first);
+                }
+                if whole.len() + chunk.len() > LONGEST_BODY {
+                    return Err(Failure::Cut(format!(
+                        "the body is longer than {LONGEST_BODY} bytes"
+                    )));
+                }
+                whole.extend_from_slice(&chunk);
+            }
+        }
+    }
+}
+
+/// The cause in its own words, without the URL.
+fn failure(error: reqwest::Error) -> Failure {
+    let connect = error.is_connect();
+    let mut words = Vec::new();
+    let error = error.without_url();
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Many errors repeat their cause in their own text.
+        if !words.iter().any(|word: &String| word.contains(&text)) {
+            words.push(text);
+        }
+        cause = error.source();
+    }
+    let words = words.join(": ");
+    if connect {
+        Failure::Connect(words)
+    } else {
+        Failure::Cut(words)
+    }
+}

@@ -1,0 +1,225 @@
+//! User settings become types that cannot be wrong.
+//!
+//! Three sources lead to the same [`Settings`]: a settings object, the old module's `constants.js` ([`constants`]) and the
+//! environment ([`environment`]). Everything is checked here, once; the rooms above never ask again whether a number
+//! is positive or a URL is one.
+
+mod account;
+mod constants;
+mod environment;
+mod options;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::Value;
+
+pub(crate) use self::reader::Field;
+pub use self::{
+    account::{Account, ApiKey, DEFAULT_BASE_URL, Limits, LimitsByModel},
+    environment::Environment,
+    options::CallOptions,
+};
+use crate::{
+    error::{Code, Error, Result},
+    models::Price,
+};
+
+/// The fields of the settings object.
+const FIELDS: &[&str] = &[
+    "accounts",
+    "baseURL",
+    "maxWaitMs",
+    "maxRetries",
+    "timeoutsMs",
+    "modelAliases",
+    "modelGroups",
+    "prices",
+];
+
+/// Everything that a manager needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// At least one, with different labels.
+    pub accounts: Vec<Account>,
+    /// Longest time that a request may wait for room.
+    pub max_wait: Duration,
+    /// Further attempts after the first; `None` lets the retry policy choose by the number of accounts.
+    pub max_retries: Option<u32>,
+    /// Bounds of one call.
+    pub timeouts: Timeouts,
+    /// Requested model → model sent.
+    pub model_aliases: HashMap<String, String>,
+    /// Model → the group whose limit it shares.
+    pub model_groups: HashMap<String, String>,
+    /// Model → its price, before our own table.
+    pub prices: HashMap<String, Price>,
+}
+
+/// The bounds of a call's phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect, TLS included.
+    pub connect: Duration,
+    /// From sending to the response's headers.
+    pub first_byte: Duration,
+    /// Between two pieces of the response's body.
+    pub idle: Duration,
+    /// The whole call: waiting, every attempt and the body.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(600),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Settings {
+    /// Settings from JSON text: a settings object, or the old module's constants, told apart by `OPEN_AI_KEYS`.
+    pub fn parse(json: &str) -> Result<Self> {
+        // What JSON cannot hold (undefined, a function) arrives as an empty text.
+        let value = if json.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(json)
+                .map_err(|_| Error::new(Code::Config, "the configuration is not valid JSON"))?
+        };
+        if value.get("OPEN_AI_KEYS").is_some() {
+            constants::parse(&value)
+        } else {
+            parse_settings(&value)
+        }
+    }
+
+    /// The defaults around a list of accounts, whose labels must differ.
+    fn with_accounts(accounts: Vec<Account>, path: &str) -> Result<Self> {
+        if accounts.is_empty() {
+            return Err(Error::new(
+                Code::Config,
+                format!("`{path}` holds no account; give at least one label and key"),
+            ));
+        }
+        for (index, account) in accounts.iter().enumerate() {
+            if accounts[..index].iter().any(|a| a.label == account.label) {
+                return Err(Error::new(
+                    Code::Config,
+                    format!(
+                        "`{path}` holds the label \"{}\" twice; labels must be unique",
+                        account.label
+                    ),
+                ));
+            }
+        }
+        Ok(Settings {
+            accounts,
+            max_wait: Duration::from_secs(60),
+            max_retries: None,
+            timeouts: Timeouts::default(),
+            model_aliases: HashMap::new(),
+            model_groups: HashMap::new(),
+            prices: HashMap::new(),
+        })
+    }
+
+    /// The model that is sent for a requested one.
+    pub fn sent_model<'a>(&'a self, requested: &'a str) -> &'a str {
+        self.model_aliases
+            .get(requested)
+            .map_or(requested, String::as_str)
+    }
+
+    /// The group whose limits a model shares: as configured, else its name without the date.
+    pub fn model_group<'a>(&'a self, model: &'a str) -> &'a str {
+        let dateless = crate::models::without_date(model);
+        self.model_groups
+            .get(model)
+            .or_else(|| self.model_groups.get(dateless))
+            .map_or(dateless, String::as_str)
+    }
+}
+
+fn parse_settings(value: &Value) -> Result<Settings> {
+    let root = Field::root("config", value, Code::Config);
+    let object = root.object(FIELDS)?;
+    let base_url = match object.get("baseURL") {
+        Some(url) => account::base_url_of(&url)?,
+        None => DEFAULT_BASE_URL.to_owned(),
+    };
+    let accounts = parse_accounts(&object.required("accounts"), &base_url)?;
+    let mut settings = Settings::with_accounts(accounts, "config.accounts")?;
+    if let Some(wait) = object.get("maxWaitMs") {
+        settings.max_wait = wait.milliseconds(0.0)?;
+    }
+    if let Some(retries) = object.get("maxRetries") {
+        settings.max_retries = Some(retries.whole(0, options::MOST_RETRIES)?);
+    }
+    if let Some(timeouts) = object.get("timeoutsMs") {
+        settings.timeouts = options::timeouts(&timeouts, Timeouts::default())?;
+    }
+    if let Some(aliases) = object.get("modelAliases") {
+        settings.model_aliases = names(&aliases)?;
+    }
+    if let Some(groups) = object.get("modelGroups") {
+        settings.model_groups = names(&groups)?;
+    }
+    if let Some(prices) = object.get("prices") {
+        for (model, price) in prices
+            .entries("an object of models and their prices")?
+            .iter()
+        {
+            settings.prices.insert(model.to_owned(), price_of(&price)?);
+        }
+    }
+    Ok(settings)
+}
+
+/// A list of accounts, or an object of labels and keys.
+fn parse_accounts(field: &Field<'_>, base_url: &str) -> Result<Vec<Account>> {
+    if field.is_array() {
+        return field
+            .elements()?
+            .iter()
+            .map(|account| Account::parse(account, base_url))
+            .collect();
+    }
+    field
+        .entries("an array of accounts or an object of labels and keys")?
+        .iter()
+        .map(|(name, key)| {
+            let label = account::label(&key, Some(name))?;
+            Ok(Account::bare(&label, key.secret()?, base_url))
+        })
+        .collect()
+}
+
+fn names(field: &Field<'_>) -> Result<HashMap<String, String>> {
+    field
+        .entries("an object of model names")?
+        .iter()
+        .map(|(from, to)| Ok((from.to_owned(), to.text()?.to_owned())))
+        .collect()
+}
+
+/// US dollars per million tokens.
+fn price_of(field: &Field<'_>) -> Result<Price> {
+    let object = field.object(&["input", "cachedInput", "output"])?;
+    let optional = |name: &str| {
+        object
+            .get(name)
+            .map(|field| field.zero_or_more())
+            .transpose()
+    };
+    Ok(Price::new(
+        object.required("input").zero_or_more()?,
+        optional("cachedInput")?,
+        optional("output")?,
+    ))
+}

@@ -1,0 +1,82 @@
+//! What a caller may set for one call.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Timeouts, reader::Field};
+use crate::error::{Code, Error, Result};
+
+/// More further attempts than this are a mistake.
+pub(super) const MOST_RETRIES: u32 = 100;
+
+/// The options of one call; what is `None` comes from the settings.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CallOptions {
+    /// Longest time to wait for room.
+    pub max_wait: Option<Duration>,
+    /// Further attempts after the first: a hard bound.
+    pub max_retries: Option<u32>,
+    /// Bounds of the call's phases.
+    pub timeouts: Option<Timeouts>,
+    /// Labels of the accounts that may serve it.
+    pub accounts: Option<Vec<String>>,
+    /// Send now, even where the books say that nothing is left.
+    pub force: bool,
+}
+
+impl CallOptions {
+    /// Options from JSON text; `defaults` fills in the timeouts that are not named.
+    pub fn parse(json: &str, defaults: Timeouts) -> Result<Self> {
+        let value: Value = serde_json::from_str(json)
+            .map_err(|_| Error::new(Code::Argument, "`options` is not valid JSON"))?;
+        let object = Field::root("options", &value, Code::Argument).object(&[
+            "maxWaitMs",
+            "maxRetries",
+            "timeoutsMs",
+            "accounts",
+            "force",
+            "retryCount",
+        ])?;
+        let mut options = CallOptions::default();
+        if let Some(wait) = object.get("maxWaitMs") {
+            options.max_wait = Some(wait.milliseconds(0.0)?);
+        }
+        // The drop-in functions' name for the same bound.
+        for name in ["maxRetries", "retryCount"] {
+            if let Some(retries) = object.get(name) {
+                options.max_retries = Some(retries.whole(0, MOST_RETRIES)?);
+            }
+        }
+        if let Some(field) = object.get("timeoutsMs") {
+            options.timeouts = Some(timeouts(&field, defaults)?);
+        }
+        if let Some(force) = object.get("force") {
+            options.force = force.whole(0, 1)? == 1;
+        }
+        if let Some(field) = object.get("accounts") {
+            let labels = field.elements()?;
+            if labels.is_empty() {
+                return Err(field.must_be("a list of at least one account label"));
+            }
+            let labels = labels.iter().map(|label| Ok(label.text()?.to_owned()));
+            options.accounts = Some(labels.collect::<Result<_>>()?);
+        }
+        Ok(options)
+    }
+}
+
+/// Timeouts by phase, each at least a millisecond.
+pub(super) fn timeouts(field: &Field<'_>, defaults: Timeouts) -> Result<Timeouts> {
+    let object = field.object(&["connect", "firstByte", "idle", "total"])?;
+    let phase = |name: &str, default| match object.get(name) {
+        Some(field) => field.milliseconds(1.0),
+        None => Ok(default),
+    };
+    Ok(Timeouts {
+        connect: phase("connect", defaults.connect)?,
+        first_byte: phase("firstByte", defaults.first_byte)?,
+        idle: phase("idle", defaults.idle)?,
+        total: phase("total", defaults.total)?,
+    })
+}

@@ -1,0 +1,50 @@
+//! Several OpenAI accounts used as one, as a native addon for Node.js.
+//!
+//! # The way of a request
+//!
+//! ```text
+//! index.js     one JSON.stringify, one native call
+//! binding      JSON text → Request
+//! manager      counts it, then, until done:
+//!   scheduler    waits in line and asks the store: which account, from when?
+//!     quota        chooses the lane and takes the room, in one step
+//!   client       one HTTP call
+//!   outcome      what the answer means
+//!   quota        settles: what was not counted flows back, what was learned is kept
+//! binding      Reply → JSON text
+//! ```
+//!
+//! # The rooms
+//!
+//! A room uses only rooms of a smaller number (a test holds this). Decisions below layer 4 take the time as an argument.
+//!
+//! | | room | what it is for |
+//! |-|-|-|
+//! | 6 | `binding` | the boundary to JavaScript; the only room that knows napi; converts, decides nothing |
+//! | 5 | [`manager`] | the life of one request: count, book, send, judge, settle, again or done |
+//! | 4 | [`scheduler`] | waiting callers, and which account serves them; the permit that gives its room back |
+//! | 4 | [`client`] | one HTTP call to one account; the only room that knows the HTTP client |
+//! | 4 | [`simulator`] | an OpenAI server on loopback with exact limits, for users' tests and ours |
+//! | 3 | [`quota`] | lanes and buckets; the store trait and the store in memory |
+//! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the tokenizer |
+//! | 3 | [`outcome`] | (status, headers, body) → what an answer means |
+//! | 2 | [`config`] | user settings become types that cannot be wrong |
+//! | 2 | [`headers`] | what response headers say: limits, what is left, when to come back |
+//! | 1 | [`models`] | encoding, prices, windows and last day of every model |
+//! | 0 | [`error`], [`attempt`], [`usage`], [`body`] | the words that all rooms share |
+
+pub mod attempt;
+mod binding;
+pub mod body;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod headers;
+pub mod manager;
+pub mod models;
+pub mod outcome;
+pub mod quota;
+pub mod scheduler;
+pub mod simulator;
+pub mod tokens;
+pub mod usage;

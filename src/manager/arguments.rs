@@ -1,0 +1,97 @@
+//! The arguments of the calls that send nothing: which account to use, and what a caller used by itself.
+
+use serde_json::Value;
+
+use super::Manager;
+use crate::{
+    config::Field,
+    error::{Code, Error, Result},
+};
+
+/// What a caller's next request needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Need {
+    /// The caller's current account, kept on a tie.
+    pub current: Option<String>,
+    /// The model; the drop-in functions' default if there is none.
+    pub model: Option<String>,
+    /// Tokens that it takes.
+    pub tokens: f64,
+}
+
+/// A request that a caller made by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Tokens that it used.
+    pub tokens: f64,
+    /// What its response said is left; `None` where it did not say.
+    pub tokens_left: Option<f64>,
+    /// What its response said is left; `None` where it did not say.
+    pub requests_left: Option<f64>,
+    /// `chat`, `embeddings` or a word of the caller's.
+    pub kind: String,
+    /// Label of the account.
+    pub org: String,
+}
+
+impl Need {
+    /// Reads `{ org?, model?, tokens? }`.
+    pub fn parse(json: &str) -> Result<Self> {
+        let value = value(json)?;
+        let object =
+            Field::root("need", &value, Code::Argument).object(&["org", "model", "tokens"])?;
+        let text = |name: &str| {
+            object
+                .get(name)
+                .map(|field| field.text().map(str::to_owned))
+                .transpose()
+        };
+        Ok(Need {
+            current: text("org")?,
+            model: text("model")?,
+            tokens: object
+                .get("tokens")
+                .map_or(Ok(1.0), |field| field.zero_or_more())?,
+        })
+    }
+}
+
+impl Recorded {
+    /// Reads the arguments of `processRedis`, by name.
+    pub fn parse(json: &str) -> Result<Self> {
+        let value = value(json)?;
+        let names = ["tokens", "tokensRem", "requestsRem", "type", "org"];
+        let object = Field::root("arguments", &value, Code::Argument).object(&names)?;
+        let left = |name: &str| {
+            object
+                .get(name)
+                .map(|field| field.zero_or_more())
+                .transpose()
+        };
+        Ok(Recorded {
+            tokens: object.required("tokens").zero_or_more()?,
+            tokens_left: left("tokensRem")?,
+            requests_left: left("requestsRem")?,
+            kind: object.required("type").text()?.to_owned(),
+            org: object.required("org").text()?.to_owned(),
+        })
+    }
+
+    /// Enters it into a manager's books.
+    pub fn enter(&self, manager: &Manager) -> Result<()> {
+        let account = manager.account(&self.org, "org")?;
+        manager.record(
+            account,
+            &self.kind,
+            self.tokens,
+            self.tokens_left,
+            self.requests_left,
+        );
+        Ok(())
+    }
+}
+
+fn value(json: &str) -> Result<Value> {
+    serde_json::from_str(json)
+        .map_err(|_| Error::new(Code::Argument, "the arguments are not valid JSON"))
+}

@@ -1,0 +1,81 @@
+//! What was used: requests, tokens and money of each account, by type.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Types kept for one account: `chat`, `embeddings`, and words that callers of `processRedis` choose.
+const MOST_TYPES: usize = 64;
+
+/// Sums of one account and type.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Totals {
+    /// Requests with an answer that was paid for.
+    pub requests: u64,
+    /// Tokens of any kind.
+    pub tokens: u64,
+    /// US dollars, as far as prices are known.
+    pub cost: f64,
+}
+
+/// The totals of a manager since it was made.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    accounts: Vec<Mutex<BTreeMap<Arc<str>, Totals>>>,
+}
+
+impl Ledger {
+    pub(super) fn new(accounts: usize) -> Self {
+        Ledger {
+            accounts: (0..accounts).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Adds one request. A type past the bound is counted under `other`.
+    pub(super) fn add(&self, account: usize, kind: &str, tokens: u64, cost: Option<f64>) {
+        let mut types = self.lock(account);
+        let full = types.len() >= MOST_TYPES && !types.contains_key(kind);
+        let totals = types
+            .entry(if full { "other" } else { kind }.into())
+            .or_default();
+        totals.requests += 1;
+        totals.tokens = totals.tokens.saturating_add(tokens);
+        totals.cost += cost.unwrap_or(0.0);
+    }
+
+    /// The sums of one account over all types.
+    pub(super) fn of(&self, account: usize) -> Totals {
+        self.lock(account)
+            .values()
+            .fold(Totals::default(), |sum, totals| Totals {
+                requests: sum.requests + totals.requests,
+                tokens: sum.tokens.saturating_add(totals.tokens),
+                cost: sum.cost + totals.cost,
+            })
+    }
+
+    fn lock(&self, account: usize) -> MutexGuard<'_, BTreeMap<Arc<str>, Totals>> {
+        self.accounts[account]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_add_up_over_types_and_stay_bounded() {
+        let ledger = Ledger::new(1);
+        for index in 0..3 * MOST_TYPES {
+            ledger.add(0, &format!("type {index}"), 2, Some(0.5));
+        }
+        ledger.add(0, "chat", 1, None);
+        let totals = ledger.of(0);
+        assert_eq!(totals.requests, 3 * MOST_TYPES as u64 + 1);
+        assert_eq!(totals.tokens, 6 * MOST_TYPES as u64 + 1);
+        assert_eq!(ledger.lock(0).len(), MOST_TYPES + 1);
+    }
+}

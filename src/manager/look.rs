@@ -1,0 +1,83 @@
+//! Looking without booking: the account for a caller's own request, and the state of the pool.
+
+use serde_json::{Value, json};
+
+use super::{Manager, Need};
+use crate::{
+    error::{Code, Error, Result},
+    scheduler::AccountStanding,
+};
+
+impl Manager {
+    /// The account that a request should use now, as JSON. It is a look, not a booking.
+    pub async fn determine_key(&self, need: &Need) -> Result<String> {
+        let current = need
+            .current
+            .as_deref()
+            .map(|label| self.account(label, "org"))
+            .transpose()?;
+        let standings = self.standings(need.model.as_deref(), need.tokens).await?;
+        let ties_with_best = |standing: &&AccountStanding| {
+            standings.first().is_some_and(|best| {
+                best.lane.wait_ms == standing.lane.wait_ms
+                    && best.lane.preference == standing.lane.preference
+            })
+        };
+        let kept = standings
+            .iter()
+            .find(|standing| Some(standing.account) == current)
+            .filter(ties_with_best);
+        let Some(chosen) = kept.or(standings.first()) else {
+            return Err(Error::new(Code::NoAccount, "no account is configured"));
+        };
+        if chosen.lane.wait_ms.is_infinite() {
+            return Err(Error::new(
+                Code::TooLarge,
+                format!("{} tokens exceed the limit of every account", need.tokens),
+            ));
+        }
+        let account = &self.settings().accounts[chosen.account];
+        Ok(json!({
+            "org": &*account.label,
+            "apiKey": account.key.expose(),
+            "baseURL": account.base_url,
+            "availableTokens": chosen.lane.tokens_left.map(f64::floor),
+            "availableRequests": chosen.lane.requests_left.map(f64::floor),
+            "waitMs": chosen.lane.wait_ms.ceil(),
+        })
+        .to_string())
+    }
+
+    /// The state of the pool for the lanes of the need's model, as JSON.
+    pub async fn status(&self, need: &Need) -> Result<String> {
+        let mut standings = self.standings(need.model.as_deref(), need.tokens).await?;
+        standings.sort_by_key(|standing| standing.account);
+        let accounts: Vec<Value> = standings
+            .iter()
+            .map(|standing| self.account_status(standing))
+            .collect();
+        Ok(json!({ "waiting": self.waiting(), "accounts": accounts }).to_string())
+    }
+
+    fn account_status(&self, standing: &AccountStanding) -> Value {
+        let account = &self.settings().accounts[standing.account];
+        let totals = self.totals(standing.account);
+        let lane = &standing.lane;
+        json!({
+            "account": &*account.label,
+            "quotaGroup": &*account.quota_group,
+            "inFlight": standing.in_flight,
+            "parked": standing.parked.map(|(because, left_ms)| json!({
+                "because": because.name(),
+                "forMs": left_ms.ceil(),
+            })),
+            "tokensLeft": lane.tokens_left.map(f64::floor),
+            "requestsLeft": lane.requests_left.map(f64::floor),
+            "tokensPerMinute": lane.tokens_limit,
+            "requestsPerMinute": lane.requests_limit,
+            "requests": totals.requests,
+            "tokensUsed": totals.tokens,
+            "cost": totals.cost,
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! A served request, and the texts that go back to JavaScript.
+//!
+//! OpenAI's answer is spliced in as it came: nothing in it is parsed into values and written again.
+
+use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use crate::{attempt::Attempt, body::quoted, error::Error, usage::Usage};
+
+/// A request that was served.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Label of the account.
+    pub account: Arc<str>,
+    /// HTTP status.
+    pub status: u16,
+    /// Response headers.
+    pub headers: HeaderMap,
+    /// The body: valid JSON.
+    pub body: Bytes,
+    /// What OpenAI says was used; `None` where the answer does not say.
+    pub usage: Option<Usage>,
+    /// Tokens used: OpenAI's count, else our estimate.
+    pub tokens_used: u64,
+    /// US dollars; `None` where the price or the usage is unknown.
+    pub cost: Option<f64>,
+    /// Tokens left on the account for the model; `None` where no limit is known.
+    pub tokens_left: Option<f64>,
+    /// Time spent waiting for room, over all attempts.
+    pub waited: Duration,
+    /// Every call that was made, the last one included.
+    pub attempts: Vec<Attempt>,
+    /// OpenAI's id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Reply {
+    /// The result of `createChat`, without the prompt, which JavaScript has.
+    pub fn to_chat_result(&self) -> String {
+        let mut json = self.drop_in_head("totalCost");
+        let _ = write!(
+            json,
+            r#","output":{{"status":{},"statusText":{},"headers":{},"data":{}}}}}"#,
+            self.status,
+            quoted(status_text(self.status)),
+            headers_json(&self.headers),
+            self.body_text(),
+        );
+        json
+    }
+
+    /// The result of `createEmbeddings`, without the text, which JavaScript has: all embeddings in the order of the inputs.
+    pub fn to_embeddings_result(&self) -> String {
+        let mut json = self.drop_in_head("cost");
+        json.push_str(r#","embeddings":["#);
+        for (index, embedding) in self.embeddings().iter().enumerate() {
+            if index > 0 {
+                json.push(',');
+            }
+            json.push_str(embedding);
+        }
+        json.push_str("]}");
+        json
+    }
+
+    /// The result of the class methods: OpenAI's answer and how it was served.
+    pub fn to_class_result(&self) -> String {
+        let mut json = String::with_capacity(self.body.len() + 512);
+        let _ = write!(
+            json,
+            r#"{{"data":{},"served":{}}}"#,
+            self.body_text(),
+            self.served()
+        );
+        json
+    }
+
+    /// The fields that the drop-in results share, as an object that is not closed.
+    fn drop_in_head(&self, cost_name: &str) -> String {
+        let mut json = String::with_capacity(self.body.len() + 2048);
+        let _ = write!(
+            json,
+            r#"{{"org":{},"remainingAvailableTokensThisMinute":{},"tokensUsed":{},"{cost_name}":{}"#,
+            quoted(&self.account),
+            json!(self.tokens_left.map(f64::floor)),
+            self.tokens_used,
+            json!(self.cost),
+        );
+        json
+    }
+
+    fn served(&self) -> String {
+        json!({
+            "account": &*self.account,
+            "waitedMs": milliseconds(self.waited),
+            "attempts": attempts_json(&self.attempts),
+            "usage": self.usage.map(|usage| json!({
+                "inputTokens": usage.input_tokens,
+                "cachedInputTokens": usage.cached_input_tokens,
+                "outputTokens": usage.output_tokens,
+                "totalTokens": usage.total_tokens,
+            })),
+            "cost": self.cost,
+            "requestId": self.request_id,
+        })
+        .to_string()
+    }
+
+    fn embeddings(&self) -> Vec<&str> {
+        #[derive(Deserialize)]
+        struct List<'a> {
+            #[serde(borrow)]
+            data: Vec<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct Place {
+            #[serde(default)]
+            index: usize,
+        }
+        let Ok(list) = serde_json::from_slice::<List<'_>>(&self.body) else {
+            return Vec::new();
+        };
+        let mut placed: Vec<(usize, &str)> = list
+            .data
+            .iter()
+            .map(|item| item.get())
+            .map(|item| {
+                let place = serde_json::from_str(item).map_or(0, |Place { index }| index);
+                (place, item)
+            })
+            .collect();
+        placed.sort_by_key(|(place, _)| *place);
+        placed.into_iter().map(|(_, item)| item).collect()
+    }
+
+    fn body_text(&self) -> &str {
+        // A reply's body was parsed as JSON, so it is UTF-8.
+        std::str::from_utf8(&self.body).unwrap_or("null")
+    }
+}
+
+/// A failure as JSON, for the error class of `index.js`.
+pub fn error_json(error: &Error) -> String {
+    let last = error.last_answer();
+    json!({
+        "code": error.code().name(),
+        "message": error.message(),
+        "status": last.and_then(|last| last.status),
+        "error": last.and_then(|last| last.error.as_ref()).map(|error| json!({
+            "message": error.message,
+            "type": error.kind,
+            "param": error.param,
+            "code": error.code,
+        })),
+        "headers": last.map(|last| {
+            last.headers.iter().cloned().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>()
+        }),
+        "requestId": last.and_then(|last| last.request_id.as_deref()),
+        "attempts": attempts_json(error.attempts()),
+        "retryAfterMs": error.retry_after().map(|after| after.as_millis() as u64),
+    })
+    .to_string()
+}
+
+fn attempts_json(attempts: &[Attempt]) -> serde_json::Value {
+    attempts
+        .iter()
+        .map(|attempt| {
+            json!({
+                "account": &*attempt.account,
+                "outcome": attempt.outcome.name(),
+                "status": attempt.status,
+                "waitedMs": milliseconds(attempt.waited),
+                "tookMs": milliseconds(attempt.took),
+            })
+        })
+        .collect()
+}
+
+/// Milliseconds with microseconds behind the point.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}
+
+/// Headers as pairs, cookies left out: they are nobody's business and hold session ids.
+pub(super) fn header_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    headers
+        .iter()
+        .filter(|(name, _)| *name != http::header::SET_COOKIE)
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+}
+
+/// Headers as a JSON object; the values of a repeated name are joined, as `fetch` does.
+fn headers_json(headers: &HeaderMap) -> String {
+    let mut pairs: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(headers.len());
+    for (name, value) in header_pairs(headers) {
+        match pairs.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = format!("{known}, {value}").into(),
+            None => pairs.push((name, value)),
+        }
+    }
+    let mut json = String::with_capacity(1024);
+    json.push('{');
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        let _ = write!(json, "{}:{}", quoted(name), quoted(value));
+    }
+    json.push('}');
+    json
+}
+
+fn status_text(status: u16) -> &'static str {
+    StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn reply(body: &'static str) -> Reply {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", HeaderValue::from_static("req_1"));
+        headers.append("vary", HeaderValue::from_static("a"));
+        headers.append("vary", HeaderValue::from_static("b"));
+        headers.insert("set-cookie", HeaderValue::from_static("__cf_bm=secret"));
+        Reply {
+            account: "org_1".into(),
+            status: 200,
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+            usage: None,
+            tokens_used: 7,
+            cost: None,
+            tokens_left: Some(90.7),
+            waited: Duration::from_micros(1500),
+            attempts: Vec::new(),
+            request_id: Some("req_1".into()),
+        }
+    }
+
+    #[test]
+    fn the_body_goes_back_as_it_came() {
+        assert_eq!(
+            reply(r#"{"n":1.00000000000000000001}"#).to_chat_result(),
+            r#"{"org":"org_1","remainingAvailableTokensThisMinute":90.0,"tokensUsed":7,"totalCost":null,"output":{"status":200,"statusText":"OK","headers":{"x-request-id":"req_1","vary":"a, b"},"data":{"n":1.00000000000000000001}}}"#
+        );
+    }
+
+    #[test]
+    fn embeddings_come_back_in_the_order_of_the_inputs() {
+        let reply = reply(r#"{"data":[{"index":1,"embedding":[2]},{"index":0,"embedding":[1]}]}"#);
+        assert_eq!(
+            reply.embeddings(),
+            [
+                r#"{"index":0,"embedding":[1]}"#,
+                r#"{"index":1,"embedding":[2]}"#
+            ]
+        );
+    }
+}

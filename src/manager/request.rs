@@ -1,0 +1,158 @@
+//! A request as it will be sent: where to, which body, what it takes from a lane.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    body::{Body, quoted},
+    config::{CallOptions, Settings},
+    error::{Code, Error, Result},
+    models,
+    tokens::{self, Endpoint, Estimate},
+};
+
+/// Bodies from this size on are counted on a thread of their own, so that other requests do not wait behind them.
+const LONG_BODY: usize = 32 * 1024;
+
+/// A request that is ready for the accounts.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where it goes.
+    pub endpoint: Endpoint,
+    /// The model that the caller named.
+    pub requested_model: String,
+    /// The model that is sent.
+    pub model: Arc<str>,
+    /// Whose limits count.
+    pub model_group: Arc<str>,
+    /// JSON.
+    pub body: Bytes,
+    /// What the caller set for this call.
+    pub options: CallOptions,
+}
+
+impl Request {
+    /// A request in OpenAI's own form. All that we do not know passes untouched; a body with nothing to change is sent as it
+    /// came.
+    pub fn new(
+        endpoint: Endpoint,
+        json: String,
+        options: CallOptions,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let mut body = parse_object(&json, "params")?;
+        refuse_stream(&body, "params")?;
+        let requested = match body.get::<String>("model") {
+            Some(model) if !model.is_empty() => model,
+            _ => {
+                return Err(wrong(
+                    "params.model",
+                    "a non-empty string",
+                    body.raw("model"),
+                ));
+            }
+        };
+        let (field, accepted) = match endpoint {
+            Endpoint::Chat => ("messages", "an array of messages"),
+            Endpoint::Completions => ("prompt", "a prompt"),
+            Endpoint::Embeddings => ("input", "a string or an array"),
+        };
+        let fits = match endpoint {
+            Endpoint::Chat => body.raw(field).is_some_and(|raw| raw.starts_with('[')),
+            _ => body.has(field),
+        };
+        if !fits {
+            return Err(wrong(&format!("params.{field}"), accepted, body.raw(field)));
+        }
+        let model = settings.sent_model(&requested);
+        let changed = (model != requested).then(|| {
+            body.set("model", quoted(model));
+            body.to_json()
+        });
+        let (model, model_group) = names(model, settings);
+        Ok(Request {
+            endpoint,
+            requested_model: requested,
+            model,
+            model_group,
+            body: Bytes::from(changed.unwrap_or(json)),
+            options,
+        })
+    }
+
+    /// What the request takes, counted. Text that is not what OpenAI takes is counted as far as it can be: OpenAI's own
+    /// error says more about it than ours could.
+    pub async fn estimate(&self) -> Estimate {
+        let (endpoint, body, encoding) = (
+            self.endpoint,
+            self.body.clone(),
+            models::encoding(&self.model),
+        );
+        let count = move || {
+            let json = std::str::from_utf8(&body).unwrap_or_default();
+            tokens::estimate(endpoint, json, encoding)
+                .unwrap_or_else(|_| Estimate::by_length(json.len()))
+        };
+        if self.body.len() < LONG_BODY {
+            return count();
+        }
+        let length = self.body.len();
+        // The closure does not panic; a runtime that is shutting down drops it, and then nobody waits for the answer.
+        tokio::task::spawn_blocking(count)
+            .await
+            .unwrap_or_else(|_| Estimate::by_length(length))
+    }
+
+    /// The path below the base URL.
+    pub fn path(&self) -> &'static str {
+        match self.endpoint {
+            Endpoint::Chat => "/chat/completions",
+            Endpoint::Completions => "/completions",
+            Endpoint::Embeddings => "/embeddings",
+        }
+    }
+
+    /// The word under which usage is counted.
+    pub fn kind(&self) -> &'static str {
+        match self.endpoint {
+            Endpoint::Chat | Endpoint::Completions => "chat",
+            Endpoint::Embeddings => "embeddings",
+        }
+    }
+}
+
+/// A sent model and its group.
+pub(super) fn names(model: &str, settings: &Settings) -> (Arc<str>, Arc<str>) {
+    (model.into(), settings.model_group(model).into())
+}
+
+/// The fields of an argument that must be an object.
+pub(super) fn parse_object<'a>(json: &'a str, argument: &str) -> Result<Body<'a>> {
+    // What JSON cannot hold (undefined, a function) arrives as an empty text.
+    let given = Some(json).filter(|json| !json.is_empty());
+    Body::parse(json).map_err(|_| wrong(argument, "an object", given))
+}
+
+/// Streams need a reader on the other side of the boundary.
+pub(super) fn refuse_stream(body: &Body<'_>, argument: &str) -> Result<()> {
+    if body.get::<bool>("stream") == Some(true) {
+        return Err(wrong(
+            &format!("{argument}.stream"),
+            "false or left out: streams are not supported by this version",
+            body.raw("stream"),
+        ));
+    }
+    Ok(())
+}
+
+/// An error about an argument: its name, the accepted form, the value.
+pub(super) fn wrong(argument: &str, accepted: &str, raw: Option<&str>) -> Error {
+    let value = raw.unwrap_or("nothing");
+    let short: String = value.chars().take(60).collect();
+    let dots = if short.len() < value.len() { "…" } else { "" };
+    Error::new(
+        Code::Argument,
+        format!("`{argument}` must be {accepted}, got {short}{dots}"),
+    )
+}

@@ -1,0 +1,170 @@
+//! The quota engine: what every account has left, and who may send when.
+//!
+//! A *lane* is where OpenAI counts: one quota group (organization or project) and one model group. Each lane has up to four
+//! [*buckets*](bucket::Bucket). A request *books* its cost before it is sent: [`choose`] finds, over all candidate lanes, the earliest
+//! moment at which every bucket holds the cost, and takes the room at once if that moment is near (the horizon). The caller
+//! then sleeps until its moment. No polling, no herd, and the order of booking is the order of sending.
+//!
+//! A booking is *settled* when the answer is there: what OpenAI did not count flows back, and what the answer taught (limits, a
+//! block) is applied.
+//!
+//! The state lives in a [`Store`]; the arithmetic in [`bucket`] and [`lane`] is pure, with the time as an argument in milliseconds
+//! on the store's clock.
+
+pub mod bucket;
+mod choose;
+pub mod lane;
+mod memory;
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+pub use self::{choose::HORIZON_MS, lane::Metric, memory::MemoryStore};
+use crate::{config::Limits, error::Result, headers::Reading, outcome::LimitHit};
+
+/// What a request takes from a lane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// HTTP requests: 1, or 0 for nothing.
+    pub requests: f64,
+    /// Tokens as OpenAI charges them at admission, as far as we can tell.
+    pub tokens: f64,
+}
+
+impl Cost {
+    /// No room at all.
+    pub const NOTHING: Cost = Cost {
+        requests: 0.0,
+        tokens: 0.0,
+    };
+}
+
+/// A lane that could take a request, by one of its accounts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The quota group's index in the pool, stable for the life of the store.
+    pub quota_group: usize,
+    /// The limits that the user configured.
+    pub limits: Limits,
+    /// The account's share among equals.
+    pub weight: f64,
+    /// The account itself may not be used before this moment (its breaker, a backoff).
+    pub not_before_ms: f64,
+}
+
+/// A question for room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// The lanes' model group.
+    pub model_group: Arc<str>,
+    /// What to take.
+    pub cost: Cost,
+    /// Who could take it.
+    pub candidates: Vec<Candidate>,
+    /// Take the room now on the best lane, even where there is none.
+    pub force: bool,
+}
+
+/// What the store says to an [`Ask`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The room is taken; send after `wait_ms`.
+    Booked(Booking),
+    /// Nothing is taken; ask again after this time.
+    Later {
+        /// Milliseconds until the earliest lane comes within the horizon.
+        ask_again_ms: f64,
+        /// Milliseconds until the request could be sent.
+        wait_ms: f64,
+    },
+    /// The cost exceeds every lane's limit.
+    Never {
+        /// The largest of the limits that it exceeds, and what that counts.
+        metric: Metric,
+        /// The limit itself.
+        limit: f64,
+    },
+}
+
+/// Room taken from a lane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Booking {
+    /// Index among the ask's candidates.
+    pub candidate: usize,
+    /// The lane's model group.
+    pub model_group: Arc<str>,
+    /// The lane's quota group.
+    pub quota_group: usize,
+    /// The lane's configured limits.
+    pub limits: Limits,
+    /// What was taken.
+    pub cost: Cost,
+    /// Milliseconds from the answer until it may be sent.
+    pub wait_ms: f64,
+    /// Tokens left per minute at the moment of sending; `None` where no limit is known.
+    pub tokens_left: Option<f64>,
+}
+
+/// The end of a booking.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settlement {
+    /// Which booking.
+    pub booking: Booking,
+    /// What OpenAI has not counted of it.
+    pub unspent: Cost,
+    /// What the response's headers said.
+    pub reading: Reading,
+    /// The limit that a 429 named.
+    pub limit_hit: Option<LimitHit>,
+    /// Nothing may be sent on the lane for this time.
+    pub block_ms: Option<f64>,
+}
+
+/// What a caller learned about a lane by a request of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The lane's model group.
+    pub model_group: Arc<str>,
+    /// The lane, with its configured limits.
+    pub candidate: Candidate,
+    /// What the request used.
+    pub used: Cost,
+    /// What its response said is left.
+    pub requests_left: Option<f64>,
+    /// What its response said is left.
+    pub tokens_left: Option<f64>,
+}
+
+/// How a lane stands, without taking anything.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Standing {
+    /// Milliseconds until the asked cost fits; infinite if it never does.
+    pub wait_ms: f64,
+    /// Rank among lanes of equal wait: higher is better.
+    pub preference: f64,
+    /// Left per minute, `None` where no limit is known.
+    pub requests_left: Option<f64>,
+    /// Left per minute, `None` where no limit is known.
+    pub tokens_left: Option<f64>,
+    /// The limit per minute, where it is known.
+    pub requests_limit: Option<f64>,
+    /// The limit per minute, where it is known.
+    pub tokens_limit: Option<f64>,
+}
+
+/// A boxed future, so that stores can stand behind one pointer.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where the lanes live.
+///
+/// A store guarantees that `book` is one step: of any number of concurrent callers, no two are given the same room.
+/// `settle` and `observe` return at once; what they say takes effect in order.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Chooses the lane and takes the room.
+    fn book<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Answer>>;
+    /// Closes a booking.
+    fn settle(&self, settlement: Settlement, now_ms: f64);
+    /// Takes over what a caller learned elsewhere.
+    fn observe(&self, observation: Observation, now_ms: f64);
+    /// How each candidate of an ask stands.
+    fn look<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Vec<Standing>>>;
+}

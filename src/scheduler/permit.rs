@@ -1,0 +1,133 @@
+//! The right to make one call: room on a lane, and a place among the account's concurrent requests.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Scheduler, Seat};
+use crate::{
+    attempt::Outcome,
+    headers::Reading,
+    outcome::LimitHit,
+    quota::{Booking, Cost, Settlement},
+};
+
+/// A guard over a booking. Dropped unsent it gives all back; dropped after sending it keeps what OpenAI has counted.
+#[derive(Debug)]
+pub struct Permit {
+    scheduler: Arc<Scheduler>,
+    account: usize,
+    // None once settled.
+    booking: Option<Booking>,
+    sent: bool,
+    _slot: Option<OwnedSemaphorePermit>,
+}
+
+/// What an answer says about a booking.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settling {
+    /// What the answer means.
+    pub outcome: Outcome,
+    /// What OpenAI has not counted of the booking.
+    pub unspent: Cost,
+    /// What its headers said.
+    pub reading: Reading,
+    /// The limit that a 429 named.
+    pub limit_hit: Option<LimitHit>,
+    /// Nothing may be sent on the lane for this time.
+    pub block_ms: Option<f64>,
+}
+
+impl Permit {
+    pub(super) fn new(
+        scheduler: Arc<Scheduler>,
+        account: usize,
+        booking: Booking,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        scheduler.seats[account]
+            .in_flight
+            .fetch_add(1, Ordering::Relaxed);
+        Permit {
+            scheduler,
+            account,
+            booking: Some(booking),
+            sent: false,
+            _slot: slot,
+        }
+    }
+
+    /// The account's index in the settings.
+    pub fn account(&self) -> usize {
+        self.account
+    }
+
+    /// Tokens left per minute after this booking, where a limit is known.
+    pub fn tokens_left(&self) -> Option<f64> {
+        self.booking.as_ref()?.tokens_left
+    }
+
+    /// The room that was taken.
+    pub fn cost(&self) -> Cost {
+        self.booking
+            .as_ref()
+            .map_or(Cost::NOTHING, |booking| booking.cost)
+    }
+
+    /// From here on OpenAI may have counted the request.
+    pub fn sending(&mut self) {
+        self.sent = true;
+    }
+
+    /// Closes the booking with what the answer said.
+    pub fn settle(mut self, settling: Settling) {
+        let Some(booking) = self.booking.take() else {
+            return;
+        };
+        let now_ms = self.scheduler.now_ms();
+        self.seat()
+            .health()
+            .note(&booking.model_group, settling.outcome, now_ms);
+        self.close(booking, settling, now_ms);
+    }
+
+    fn close(&self, booking: Booking, settling: Settling, now_ms: f64) {
+        self.scheduler.store.settle(
+            Settlement {
+                booking,
+                unspent: settling.unspent,
+                reading: settling.reading,
+                limit_hit: settling.limit_hit,
+                block_ms: settling.block_ms,
+            },
+            now_ms,
+        );
+        // Somebody may start earlier now than it was told.
+        self.scheduler.changed.notify_waiters();
+    }
+
+    fn seat(&self) -> &Seat {
+        &self.scheduler.seats[self.account]
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.seat().in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(booking) = self.booking.take() {
+            let unspent = if self.sent {
+                Cost::NOTHING
+            } else {
+                booking.cost
+            };
+            let settling = Settling {
+                outcome: Outcome::Aborted,
+                unspent,
+                reading: Reading::default(),
+                limit_hit: None,
+                block_ms: None,
+            };
+            self.close(booking, settling, self.scheduler.now_ms());
+        }
+    }
+}

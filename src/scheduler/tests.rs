@@ -1,0 +1,238 @@
+//! Time is virtual: tokio's clock is paused and jumps to the next timer.
+
+use super::*;
+use crate::{config::Settings, quota::MemoryStore};
+
+fn scheduler(accounts: &str) -> Arc<Scheduler> {
+    let settings = Settings::parse(&format!(r#"{{"accounts":{accounts}}}"#)).unwrap();
+    Arc::new(Scheduler::new(&settings, Arc::new(MemoryStore::new())))
+}
+
+fn two_accounts() -> Arc<Scheduler> {
+    scheduler(
+        r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}},
+            {"label":"b","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#,
+    )
+}
+
+fn want(tokens: f64) -> Want {
+    Want {
+        model_group: "m".into(),
+        cost: Cost {
+            requests: 1.0,
+            tokens,
+        },
+        accounts: None,
+        refused_by: Vec::new(),
+        held: Vec::new(),
+        force: false,
+        patience: Duration::from_secs(120),
+    }
+}
+
+fn settled(permit: Permit, outcome: Outcome) {
+    permit.settle(Settling {
+        outcome,
+        unspent: Cost::NOTHING,
+        reading: crate::headers::Reading::default(),
+        limit_hit: None,
+        block_ms: None,
+    });
+}
+
+/// Admits, sends and settles; returns the account.
+async fn spend(scheduler: &Arc<Scheduler>, want: &Want) -> usize {
+    let mut permit = scheduler.admit(want).await.unwrap();
+    permit.sending();
+    let account = permit.account();
+    settled(permit, Outcome::Ok);
+    account
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_exactly_until_the_first_account_has_room() {
+    let scheduler = two_accounts();
+    spend(&scheduler, &want(600.0)).await;
+    spend(&scheduler, &want(500.0)).await;
+    let started = Instant::now();
+    assert_eq!(spend(&scheduler, &want(400.0)).await, 1);
+    // The second account lacks 300 of 400 tokens and refills 10 a second.
+    assert_eq!(started.elapsed().as_millis().div_ceil(10), 3000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_request_is_not_overtaken_by_small_ones_that_came_later() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
+    spend(&scheduler, &want(600.0)).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for tokens in [600.0, 1.0, 2.0] {
+        let (scheduler, order) = (scheduler.clone(), order.clone());
+        tasks.push(tokio::spawn(async move {
+            spend(&scheduler, &want(tokens)).await;
+            order.lock().unwrap().push(tokens);
+        }));
+        tokio::task::yield_now().await;
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(*order.lock().unwrap(), [600.0, 1.0, 2.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_dropped_unsent_gives_its_room_back() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
+    drop(scheduler.admit(&want(600.0)).await.unwrap());
+    let started = Instant::now();
+    let mut permit = scheduler.admit(&want(600.0)).await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    permit.sending();
+    drop(permit);
+    // Sent: OpenAI has counted it.
+    let refused = scheduler
+        .admit(&Want {
+            patience: Duration::ZERO,
+            ..want(600.0)
+        })
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Code::Wait);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_while_it_waits_leaves_its_room_to_the_next() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
+    spend(&scheduler, &want(600.0)).await;
+    let large = want(600.0);
+    let impatient = timeout_at(
+        Instant::now() + Duration::from_secs(5),
+        scheduler.admit(&large),
+    );
+    assert!(impatient.await.is_err());
+    assert_eq!(scheduler.waiting(), 0);
+    let started = Instant::now();
+    spend(&scheduler, &want(60.0)).await;
+    // Five seconds have passed; 50 tokens are back, and 60 are needed.
+    assert_eq!(started.elapsed(), Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_that_comes_too_late_is_refused_at_once_with_the_true_wait() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
+    spend(&scheduler, &want(600.0)).await;
+    let started = Instant::now();
+    let hurried = Want {
+        patience: Duration::from_secs(10),
+        ..want(300.0)
+    };
+    let error = scheduler.admit(&hurried).await.unwrap_err();
+    assert_eq!(error.code(), Code::Wait);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_above_every_limit_is_refused_at_once_with_the_numbers() {
+    let error = two_accounts().admit(&want(601.0)).await.unwrap_err();
+    assert_eq!(error.code(), Code::TooLarge);
+    assert!(error.message().contains("601 tokens"), "{error}");
+    assert!(error.message().contains("600 tokens per minute"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_account_has_more_requests_in_flight_than_it_allows() {
+    let scheduler = scheduler(r#"[{"label":"a","apiKey":"k","maxConcurrency":2}]"#);
+    let first = scheduler.admit(&want(1.0)).await.unwrap();
+    let second = scheduler.admit(&want(1.0)).await.unwrap();
+    let waiting = scheduler.clone();
+    let third = tokio::spawn(async move { waiting.admit(&want(1.0)).await.map(drop) });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!third.is_finished());
+    settled(first, Outcome::Ok);
+    third.await.unwrap().unwrap();
+    drop(second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn force_goes_now_where_nothing_is_left() {
+    let scheduler = two_accounts();
+    let forced = Want {
+        force: true,
+        ..want(600.0)
+    };
+    let started = Instant::now();
+    for _ in 0..5 {
+        spend(&scheduler, &forced).await;
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_refused_its_key_is_left_out_and_asked_again_later() {
+    let scheduler = two_accounts();
+    let permit = scheduler.admit(&want(1.0)).await.unwrap();
+    let refused = permit.account();
+    settled(permit, Outcome::KeyRefused);
+    for _ in 0..5 {
+        assert_ne!(spend(&scheduler, &want(1.0)).await, refused);
+    }
+    let only = Want {
+        accounts: Some(vec![refused]),
+        ..want(1.0)
+    };
+    let error = scheduler.admit(&only).await.unwrap_err();
+    assert_eq!(error.code(), Code::NoAccount);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(spend(&scheduler, &only).await, refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_account_is_passed_over_and_waited_for_where_there_is_no_other() {
+    let scheduler = two_accounts();
+    let until_ms = scheduler.now_ms() + 4_000.0;
+    let held = Want {
+        held: vec![(0, until_ms)],
+        ..want(1.0)
+    };
+    let started = Instant::now();
+    assert_eq!(spend(&scheduler, &held).await, 1);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    let only = Want {
+        accounts: Some(vec![0]),
+        ..held
+    };
+    assert_eq!(spend(&scheduler, &only).await, 0);
+    assert_eq!(started.elapsed(), Duration::from_secs(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_that_comes_back_early_wakes_who_waits() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
+    let first = scheduler.admit(&want(600.0)).await.unwrap();
+    let waiting = scheduler.clone();
+    let second = tokio::spawn(async move { waiting.admit(&want(600.0)).await.map(drop) });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    drop(first);
+    second.await.unwrap().unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_standings_is_the_order_of_choosing() {
+    let scheduler = two_accounts();
+    spend(&scheduler, &want(300.0)).await;
+    let standings = scheduler
+        .standings(&"m".into(), want(100.0).cost)
+        .await
+        .unwrap();
+    let accounts: Vec<usize> = standings.iter().map(|standing| standing.account).collect();
+    assert_eq!(accounts, [1, 0]);
+    assert_eq!(standings[1].lane.tokens_left, Some(300.0));
+}

@@ -1,0 +1,41 @@
+//! Tokens of texts, chats, functions and images, counted before a request is sent.
+//!
+//! Two numbers matter, and they differ. *Prompt tokens* are what the response's usage will state and the bill is made
+//! from; [`count_chat`] and [`TextInput::count`] work them out with the model's tokenizer and what is known of the frame
+//! OpenAI puts around a chat. *Admission* is what OpenAI books on the rate limits before the model has seen anything: an
+//! estimate from the number of characters, a flat sum for each image, and the longest answer allowed. [`Estimate`] holds
+//! both; [`Estimate::admission_tokens`] is what we book on our side, the larger of the two.
+//!
+//! Nothing here may fail because of what a request says. Text is counted in bounded slices, as the tokenizer would panic
+//! on a megabyte of spaces ([`count_text`]); JSON of an unexpected shape counts as absent, as OpenAI is the one to refuse
+//! it; sizes of images are read from the first bytes of their data URLs.
+//!
+//! The layers: `text` and its `boundary` know the tokenizer; `lenient`, `message`, `schema` and `tools` read a request;
+//! `images` and `media` measure pictures; `chat`, `input` and `estimate` add up.
+
+mod boundary;
+mod chat;
+mod estimate;
+mod images;
+mod input;
+mod lenient;
+mod media;
+mod message;
+mod schema;
+mod text;
+mod tools;
+
+#[cfg(test)]
+mod chat_tests;
+#[cfg(test)]
+mod function_tests;
+#[cfg(test)]
+mod media_tests;
+#[cfg(test)]
+mod text_tests;
+
+pub use chat::{ChatRequest, count_characters, count_chat, count_images};
+pub use estimate::{Endpoint, Estimate, estimate};
+pub use images::{ASSUMED_RULE, ASSUMED_SIZE, Detail, Size, count_image};
+pub use input::TextInput;
+pub use text::count_text;
