@@ -16,7 +16,7 @@ export declare class Completions {
    * number below zero with an error's.
    */
   constructor(deliver: (arg: Batch) => void)
-  /** Stops a call that was started as cancellable; it ends with an error that nobody needs. */
+  /** Stops a call that was started as cancellable; nothing is delivered for it any more. */
   cancel(number: number): void
   /** Counts the tokens of a text; ends with the count. */
   countText(number: number, text: string, model: string): void

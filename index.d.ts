@@ -2,7 +2,7 @@
 
 /** One OpenAI (or compatible) credential. */
 export interface Account {
-  /** Unique in the pool; appears in results, Redis and logs. 1 to 64 printable ASCII characters without spaces and `: { } , =`. */
+  /** Unique in the pool; appears in results, errors and status. 1 to 64 printable ASCII characters without spaces and `: { } , =`. */
   label: string
   /** The secret. Never logged or serialized; no message shows any part of it. */
   apiKey: string
@@ -15,8 +15,8 @@ export interface Account {
   /** Sent with every request; may replace any of ours. */
   headers?: Record<string, string>
   /**
-   * Share among equals: where several accounts could start at the same moment, the one with the largest share of its limit
-   * left, times its weight, is chosen. Above 0.
+   * Share among equals: where several accounts could start at the same moment, the one with the smallest share of its limit in
+   * use, divided by its weight, is chosen; so weight 3 is used three times as much as weight 1. Above 0.
    * @default 1
    */
   weight?: number
@@ -118,6 +118,8 @@ export interface LegacyConstants {
   /** US dollars per 1,000 embedding tokens. */
   EMBEDDINGS_COST?: number
   models?: Partial<Record<'gpt_3' | 'gpt_3_16k' | 'gpt_3_instruct' | 'gpt_4', LegacyModel>>
+  /** The one setting of {@link ManagerConfig} that may stand beside the constants: requested model → model sent. */
+  modelAliases?: Record<string, string>
   [other: string]: unknown
 }
 
@@ -139,7 +141,8 @@ export interface LegacyModel {
  *
  * @throws {RequestManagerError} `ERR_CONFIG`, at once
  */
-export declare function configure(config: ManagerConfig | LegacyConstants): void
+export declare function configure(config: ManagerConfig): void
+export declare function configure(constants: LegacyConstants): void
 
 /**
  * What the older module took as `redis`: an ioredis or node-redis client or cluster, a URL, ioredis options, or nothing. This version
@@ -200,7 +203,7 @@ export interface HttpOutput<Data> {
  * @throws {RequestManagerError} as a rejection, also for wrong arguments; `TypeError` for a wrong `redis`
  */
 export declare function createChat(
-  data: ChatData | (Omit<ChatParams, 'model'> & { model?: string }),
+  data: ChatData | ChatParamsOfAnyModel,
   redis?: RedisSource,
   force?: 0 | 1,
   retryCount?: number,
@@ -279,8 +282,13 @@ export declare function processRedis(
 ): Promise<void>
 
 /** OpenAI's chat request; other fields are passed on untouched. */
-export interface ChatParams {
+export interface ChatParams extends ChatParamsOfAnyModel {
   model: string
+}
+
+/** {@link ChatParams} where the model has a default. */
+export interface ChatParamsOfAnyModel {
+  model?: string
   messages: ChatMessage[]
   max_tokens?: number | null
   max_completion_tokens?: number | null
@@ -414,7 +422,8 @@ export type Outcome =
 /** Several accounts used as one. Managers are independent of each other and of the default pool. */
 export declare class RequestManager {
   /** @throws {RequestManagerError} `ERR_CONFIG`, at once */
-  constructor(config: ManagerConfig | LegacyConstants)
+  constructor(config: ManagerConfig)
+  constructor(constants: LegacyConstants)
   /** A chat completion. `served` is not enumerable, so that what is serialized is OpenAI's answer. */
   chat(params: ChatParams, options?: CallOptions): Promise<ChatCompletion & { readonly served: Served }>
   /** Embeddings. `served` as with {@link RequestManager.chat}. */

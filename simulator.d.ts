@@ -44,7 +44,7 @@ export interface SimulatorSettings {
 }
 
 export interface SimulatedAccount {
-  /** For stats and faults. @default 'account 1', 'account 2', … */
+  /** For stats and faults. @default 'account_1', 'account_2', … */
   label?: string
   apiKey: string
   /** Accounts of the same organization and project share limits. @default one of its own */

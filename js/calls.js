@@ -28,7 +28,7 @@ function deliver(numbers, texts) {
     if (call === undefined) continue
     close(Math.abs(number))
     if (number > 0) call.resolve(texts[index])
-    else call.reject(texts[index])
+    else call.reject(new Failure(texts[index]))
   }
 }
 
@@ -61,7 +61,7 @@ async function call(start, signal) {
   } catch (error) {
     close(number)
     // The error is made here, behind the await, so that its stack names the caller.
-    throw typeof error === 'string' ? fromJson(error) : error
+    throw error instanceof Failure ? fromJson(error.json) : error
   }
 }
 
@@ -84,7 +84,14 @@ async function abortable(number, end, signal) {
   }
 }
 
-/** Tells an abort from a failure whatever the signal's reason is: a reason may be a string, as native errors are. */
+/** A failure as the native side tells it. */
+class Failure {
+  constructor(json) {
+    this.json = json
+  }
+}
+
+/** Tells an abort from a failure, whatever value the signal's reason is. */
 class Aborted {}
 
 module.exports = { binding, completions, call }

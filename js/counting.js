@@ -28,7 +28,10 @@ function countTokensSync(text, model = NO_MODEL) {
 }
 
 async function countChatTokens(request) {
-  const json = JSON.stringify(request) ?? ''
+  if (!Array.isArray(request?.messages)) {
+    throw wrongArgument('`request` must be a chat request with a list of messages')
+  }
+  const json = JSON.stringify(request)
   return Number(await call((number) => completions.countChat(number, json)))
 }
 

@@ -54,9 +54,9 @@ async function determineOpenAIKey(org, redis) {
 async function processRedis(tokens, tokensRem, requestsRem, type, org, redis) {
   checkRedis(redis)
   const recorded = {
-    tokens,
-    tokensRem: leftOver('tokensRem', tokensRem),
-    requestsRem: leftOver('requestsRem', requestsRem),
+    tokens: numberOf('tokens', tokens),
+    tokensRem: numberOf('tokensRem', tokensRem),
+    requestsRem: numberOf('requestsRem', requestsRem),
     type,
     org,
   }
@@ -69,8 +69,8 @@ function options(force, retryCount) {
   return { force: force ?? 0, retryCount: retryCount ?? undefined }
 }
 
-/** What a header said is left: a number or a header's text; what is neither is not known. */
-function leftOver(name, value) {
+/** A number or a header's text of one; nothing where there is none. */
+function numberOf(name, value) {
   if (value == null || value === '') return undefined
   const number = Number(value)
   if (Number.isNaN(number)) throw wrongArgument(`\`${name}\` must be a number, got ${JSON.stringify(value)}`)

@@ -27,11 +27,12 @@
 //! | 4 | [`simulator`] | an OpenAI server on loopback with exact limits, for users' tests and ours |
 //! | 3 | [`quota`] | lanes and buckets; the store trait and the store in memory |
 //! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the tokenizer |
-//! | 3 | [`outcome`] | (status, headers, body) → what an answer means |
 //! | 2 | [`config`] | user settings become types that cannot be wrong |
-//! | 2 | [`headers`] | what response headers say: limits, what is left, when to come back |
+//! | 2 | [`outcome`] | (status, headers, body) → what an answer means |
+//! | 1 | [`error`] | the one error: a stable code, a message, the facts |
+//! | 1 | [`headers`] | what response headers say: limits, what is left, when to come back |
 //! | 1 | [`models`] | encoding, prices, windows and last day of every model |
-//! | 0 | [`error`], [`attempt`], [`usage`], [`body`] | the words that all rooms share |
+//! | 0 | [`attempt`], [`usage`], [`body`] | the words that all rooms share |
 
 pub mod attempt;
 mod binding;

@@ -46,10 +46,11 @@ struct Ended {
 }
 
 /// The obligation to end one call. Dropped without an end, as after a panic, it ends with an error, so that no promise stays
-/// open.
+/// open; of a cancelled call nobody waits for an end.
 struct Open {
     number: i32,
     shared: Arc<Shared>,
+    cancellable: bool,
     ended: bool,
 }
 
@@ -78,10 +79,12 @@ impl Completions {
         })
     }
 
-    /// Stops a call that was started as cancellable; it ends with an error that nobody needs.
+    /// Stops a call that was started as cancellable; nothing is delivered for it any more.
     #[napi]
     pub fn cancel(&self, number: i32) {
-        if let Some(running) = lock(&self.shared.running).remove(&number) {
+        // A statement of its own, so that the lock is not held while the call is dropped.
+        let running = lock(&self.shared.running).remove(&number);
+        if let Some(running) = running {
             running.abort();
         }
     }
@@ -98,11 +101,8 @@ impl Completions {
     #[napi]
     pub fn count_chat(&self, number: i32, json: String) {
         self.count(number, move || {
-            let request = ChatRequest::parse(&json).map_err(|_| {
-                Error::new(
-                    Code::Argument,
-                    "`request` must be a chat request with a list of messages",
-                )
+            let request = ChatRequest::parse(&json).map_err(|error| {
+                Error::new(Code::Argument, format!("`request` cannot be read: {error}"))
             })?;
             let encoding = models::encoding(request.model());
             Ok(tokens::count_chat(&request, encoding).to_string())
@@ -141,15 +141,13 @@ impl Shared {
         let open = Open {
             number,
             shared: self.clone(),
+            cancellable,
             ended: false,
         };
         // Held while spawning, so that a call that ends at once is not noted as running afterwards.
         let mut running = cancellable.then(|| lock(&self.running));
         let task = spawn(async move {
             let end = call.await;
-            if cancellable {
-                lock(&open.shared.running).remove(&open.number);
-            }
             open.end(end);
         });
         if let Some(running) = &mut running {
@@ -172,7 +170,16 @@ impl Shared {
 
 impl Open {
     fn end(mut self, end: error::Result<String>) {
+        self.deliver(end);
+    }
+
+    fn deliver(&mut self, end: error::Result<String>) {
         self.ended = true;
+        let is_cancelled =
+            self.cancellable && lock(&self.shared.running).remove(&self.number).is_none();
+        if is_cancelled {
+            return;
+        }
         match end {
             Ok(text) => self.shared.push(self.number, text),
             Err(error) => self.shared.push(-self.number, error_json(&error)),
@@ -183,7 +190,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.ended {
-            self.shared.push(-self.number, error_json(&dropped()));
+            self.deliver(Err(dropped()));
         }
     }
 }

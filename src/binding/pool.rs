@@ -23,6 +23,7 @@ pub struct Pool {
 
 /// What a call asks of a pool. Its argument is JSON text.
 #[napi(string_enum = "camelCase")]
+#[derive(Clone, Copy)]
 pub enum Operation {
     /// The drop-in chat.
     CreateChat,
@@ -103,9 +104,12 @@ async fn run(
     options: Option<&str>,
 ) -> Result<String> {
     let settings = manager.settings();
-    let options = match options {
-        Some(json) => CallOptions::parse(json, settings.timeouts)?,
-        None => CallOptions::default(),
+    let options = match (operation, options) {
+        (_, None) => CallOptions::default(),
+        (Operation::CreateChat | Operation::CreateEmbeddings, Some(json)) => {
+            CallOptions::parse_drop_in(json)?
+        }
+        (_, Some(json)) => CallOptions::parse(json, settings.timeouts)?,
     };
     match operation {
         Operation::CreateChat => {

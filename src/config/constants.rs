@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     Settings,
     account::{self, Account, DEFAULT_BASE_URL, Limits, LimitsByModel},
+    names,
     reader::{Field, Object},
 };
 use crate::{
@@ -51,6 +52,10 @@ pub(super) fn parse(value: &Value) -> Result<Settings> {
     }
     let mut settings = Settings::with_accounts(accounts, "constants.OPEN_AI_KEYS")?;
     settings.prices.extend(prices);
+    // The one setting of ours that an old configuration needs today: its default model is gone.
+    if let Some(aliases) = constants.get("modelAliases") {
+        settings.model_aliases = names(&aliases)?;
+    }
     Ok(settings)
 }
 

@@ -35,24 +35,16 @@ impl CallOptions {
             "maxRetries",
             "timeoutsMs",
             "accounts",
-            "force",
-            "retryCount",
         ])?;
         let mut options = CallOptions::default();
         if let Some(wait) = object.get("maxWaitMs") {
             options.max_wait = Some(wait.milliseconds(0.0)?);
         }
-        // The drop-in functions' name for the same bound.
-        for name in ["maxRetries", "retryCount"] {
-            if let Some(retries) = object.get(name) {
-                options.max_retries = Some(retries.whole(0, MOST_RETRIES)?);
-            }
+        if let Some(retries) = object.get("maxRetries") {
+            options.max_retries = Some(retries.whole(0, MOST_RETRIES)?);
         }
         if let Some(field) = object.get("timeoutsMs") {
             options.timeouts = Some(timeouts(&field, defaults)?);
-        }
-        if let Some(force) = object.get("force") {
-            options.force = force.whole(0, 1)? == 1;
         }
         if let Some(field) = object.get("accounts") {
             let labels = field.elements()?;
@@ -63,6 +55,27 @@ impl CallOptions {
             options.accounts = Some(labels.collect::<Result<_>>()?);
         }
         Ok(options)
+    }
+}
+
+impl CallOptions {
+    /// The drop-in functions' two arguments, from JSON text with their names.
+    pub fn parse_drop_in(json: &str) -> Result<Self> {
+        let value: Value = serde_json::from_str(json)
+            .map_err(|_| Error::new(Code::Argument, "the arguments are not valid JSON"))?;
+        let object = Field::root("", &value, Code::Argument).object(&["force", "retryCount"])?;
+        let retries = object.get("retryCount");
+        let force = object
+            .get("force")
+            .map(|field| field.whole(0, 1))
+            .transpose()?;
+        Ok(CallOptions {
+            max_retries: retries
+                .map(|field| field.whole(0, MOST_RETRIES))
+                .transpose()?,
+            force: force == Some(1),
+            ..CallOptions::default()
+        })
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// The outermost value, called `name` in messages; failures carry `code`.
+    /// The outermost value, called `name` in messages; failures carry `code`. Without a name its fields are called by
+    /// theirs alone, as the arguments of a function are.
     pub(crate) fn root(name: &str, value: &'a Value, code: Code) -> Self {
         Field {
             path: name.to_owned(),
@@ -176,7 +177,11 @@ impl<'a> Object<'a> {
 
     fn field(&self, name: &str, value: &'a Value) -> Field<'a> {
         Field {
-            path: format!("{}.{}", self.path, name.escape_debug()),
+            path: if self.path.is_empty() {
+                name.escape_debug().to_string()
+            } else {
+                format!("{}.{}", self.path, name.escape_debug())
+            },
             value,
             code: self.code,
         }

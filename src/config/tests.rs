@@ -229,20 +229,20 @@ fn no_message_shows_any_part_of_a_secret() {
 fn call_options_fill_in_what_they_do_not_name() {
     let defaults = Timeouts::default();
     let options = CallOptions::parse(
-        r#"{"maxWaitMs": 5, "retryCount": 2, "force": 1, "timeoutsMs": {"idle": 9}, "accounts": ["a"]}"#,
+        r#"{"maxWaitMs": 5, "maxRetries": 2, "timeoutsMs": {"idle": 9}, "accounts": ["a"]}"#,
         defaults,
     )
     .unwrap();
     assert_eq!(options.max_wait, Some(Duration::from_millis(5)));
-    assert_eq!((options.max_retries, options.force), (Some(2), true));
+    assert_eq!((options.max_retries, options.force), (Some(2), false));
     assert_eq!(
         options.timeouts.map(|t| (t.idle.as_millis(), t.total)),
         Some((9, defaults.total))
     );
     assert_eq!(options.accounts, Some(vec!["a".to_owned()]));
     for wrong in [
-        r#"{"force": 2}"#,
-        r#"{"retryCount": -1}"#,
+        r#"{"force": 1}"#,
+        r#"{"maxRetries": -1}"#,
         r#"{"accounts": []}"#,
         r#"{"retries": 1}"#,
         "3",
@@ -250,4 +250,23 @@ fn call_options_fill_in_what_they_do_not_name() {
         let error = CallOptions::parse(wrong, defaults).unwrap_err();
         assert_eq!(error.code(), Code::Argument, "{wrong}");
     }
+}
+
+#[test]
+fn the_drop_in_arguments_are_called_by_their_names() {
+    let options = CallOptions::parse_drop_in(r#"{"force": 1, "retryCount": 3}"#).unwrap();
+    assert_eq!((options.force, options.max_retries), (true, Some(3)));
+    let error = CallOptions::parse_drop_in(r#"{"force": 2}"#).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "`force` must be a whole number from 0 to 1, got 2 (a number)"
+    );
+}
+
+#[test]
+fn the_old_constants_may_have_model_aliases_beside_them() {
+    let settings = parsed(
+        r#"{"OPEN_AI_KEYS": {"ORG_1": "k"}, "modelAliases": {"gpt-3.5-turbo": "gpt-6-luna"}}"#,
+    );
+    assert_eq!(settings.sent_model("gpt-3.5-turbo"), "gpt-6-luna");
 }

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::Manager;
+use super::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, Manager, request::names};
 use crate::{
     config::Field,
     error::{Code, Error, Result},
+    quota::Cost,
 };
 
 /// What a caller's next request needs.
@@ -38,8 +39,7 @@ impl Need {
     /// Reads `{ org?, model?, tokens? }`.
     pub fn parse(json: &str) -> Result<Self> {
         let value = value(json)?;
-        let object =
-            Field::root("need", &value, Code::Argument).object(&["org", "model", "tokens"])?;
+        let object = Field::root("", &value, Code::Argument).object(&["org", "model", "tokens"])?;
         let text = |name: &str| {
             object
                 .get(name)
@@ -61,7 +61,7 @@ impl Recorded {
     pub fn parse(json: &str) -> Result<Self> {
         let value = value(json)?;
         let names = ["tokens", "tokensRem", "requestsRem", "type", "org"];
-        let object = Field::root("arguments", &value, Code::Argument).object(&names)?;
+        let object = Field::root("", &value, Code::Argument).object(&names)?;
         let left = |name: &str| {
             object
                 .get(name)
@@ -77,16 +77,29 @@ impl Recorded {
         })
     }
 
-    /// Enters it into a manager's books.
+    /// Enters it into a manager's books. What it read is taken to be about the default model of its type.
     pub fn enter(&self, manager: &Manager) -> Result<()> {
         let account = manager.account(&self.org, "org")?;
-        manager.record(
+        let model = match self.kind.as_str() {
+            "embeddings" => DEFAULT_EMBEDDINGS_MODEL,
+            _ => DEFAULT_CHAT_MODEL,
+        };
+        let (_, model_group) = names(manager.settings.sent_model(model), &manager.settings);
+        let used = Cost {
+            requests: 1.0,
+            tokens: self.tokens,
+        };
+        manager.scheduler.observe(
             account,
-            &self.kind,
-            self.tokens,
-            self.tokens_left,
+            model_group,
+            used,
             self.requests_left,
+            self.tokens_left,
         );
+        // A whole number of tokens in a float; the fraction of a wrong argument is cut off.
+        manager
+            .ledger
+            .add(account, &self.kind, self.tokens as u64, None);
         Ok(())
     }
 }

@@ -10,13 +10,13 @@ const MOST_TYPES: usize = 64;
 
 /// Sums of one account and type.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Totals {
+pub(super) struct Totals {
     /// Requests with an answer that was paid for.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// Tokens of any kind.
-    pub tokens: u64,
+    pub(super) tokens: u64,
     /// US dollars, as far as prices are known.
-    pub cost: f64,
+    pub(super) cost: f64,
 }
 
 /// The totals of a manager since it was made.

@@ -2,13 +2,25 @@
 
 use serde_json::{Value, json};
 
-use super::{Manager, Need};
+use super::{DEFAULT_CHAT_MODEL, Manager, Need, request::names};
 use crate::{
     error::{Code, Error, Result},
+    quota::Cost,
     scheduler::AccountStanding,
 };
 
 impl Manager {
+    /// How the accounts stand for a need, best first.
+    async fn standings(&self, need: &Need) -> Result<Vec<AccountStanding>> {
+        let requested = need.model.as_deref().unwrap_or(DEFAULT_CHAT_MODEL);
+        let (_, model_group) = names(self.settings.sent_model(requested), &self.settings);
+        let cost = Cost {
+            requests: 1.0,
+            tokens: need.tokens,
+        };
+        self.scheduler.standings(&model_group, cost).await
+    }
+
     /// The account that a request should use now, as JSON. It is a look, not a booking.
     pub async fn determine_key(&self, need: &Need) -> Result<String> {
         let current = need
@@ -16,7 +28,7 @@ impl Manager {
             .as_deref()
             .map(|label| self.account(label, "org"))
             .transpose()?;
-        let standings = self.standings(need.model.as_deref(), need.tokens).await?;
+        let standings = self.standings(need).await?;
         let ties_with_best = |standing: &&AccountStanding| {
             standings.first().is_some_and(|best| {
                 best.lane.wait_ms == standing.lane.wait_ms
@@ -50,18 +62,18 @@ impl Manager {
 
     /// The state of the pool for the lanes of the need's model, as JSON.
     pub async fn status(&self, need: &Need) -> Result<String> {
-        let mut standings = self.standings(need.model.as_deref(), need.tokens).await?;
+        let mut standings = self.standings(need).await?;
         standings.sort_by_key(|standing| standing.account);
         let accounts: Vec<Value> = standings
             .iter()
             .map(|standing| self.account_status(standing))
             .collect();
-        Ok(json!({ "waiting": self.waiting(), "accounts": accounts }).to_string())
+        Ok(json!({ "waiting": self.scheduler.waiting(), "accounts": accounts }).to_string())
     }
 
     fn account_status(&self, standing: &AccountStanding) -> Value {
         let account = &self.settings().accounts[standing.account];
-        let totals = self.totals(standing.account);
+        let totals = self.ledger.of(standing.account);
         let lane = &standing.lane;
         json!({
             "account": &*account.label,

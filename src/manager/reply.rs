@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use crate::{attempt::Attempt, body::quoted, error::Error, usage::Usage};
+use crate::{attempt::Attempt, body::quoted, client::Answer, error::Error, usage::Usage};
 
 /// A request that was served.
 #[derive(Debug, Clone)]
@@ -184,6 +184,18 @@ fn attempts_json(attempts: &[Attempt]) -> serde_json::Value {
 /// Milliseconds with microseconds behind the point.
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1000.0
+}
+
+/// OpenAI's id of an answered request.
+pub(super) fn request_id(answer: &Answer) -> Option<String> {
+    Some(
+        answer
+            .headers
+            .get("x-request-id")?
+            .to_str()
+            .ok()?
+            .to_owned(),
+    )
 }
 
 /// Headers as pairs, cookies left out: they are nobody's business and hold session ids.

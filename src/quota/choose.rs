@@ -17,7 +17,7 @@ pub(super) enum Choice {
     Never { metric: Metric, limit: f64 },
 }
 
-/// The earliest lane; among equals the one with the largest share left, times the account's weight; then the first.
+/// The earliest lane; among equals the one with the largest share left (the smallest share in use for its weight); then the first.
 ///
 /// `lanes` are the ask's candidates' lanes, in order.
 pub(super) fn choose(ask: &Ask, lanes: &[&Lane], now_ms: f64) -> Choice {
@@ -78,12 +78,8 @@ fn rank(candidate: &Candidate, lane: &Lane, cost: Cost, now_ms: f64) -> (f64, f6
     let wait_ms = lane
         .wait_for(cost, now_ms)
         .max(candidate.not_before_ms - now_ms);
-    let share = lane.share_left_after(cost, now_ms + wait_ms);
-    // A heavier account stays ahead also where nothing is left.
-    let preference = if share >= 0.0 {
-        share * candidate.weight
-    } else {
-        share / candidate.weight
-    };
+    // What is in use, for each unit of weight: an account of weight 3 is used three times as much as one of weight 1.
+    let used = 1.0 - lane.share_left_after(cost, now_ms + wait_ms);
+    let preference = -used / candidate.weight;
     (wait_ms, preference)
 }

@@ -1,11 +1,17 @@
 //! One lane: the buckets of one quota group and one model group, and the block that a 429 puts on it.
 
-use super::{Cost, bucket::Bucket};
+use super::{Cost, HORIZON_MS, bucket::Bucket};
 use crate::{
     config::Limits,
     headers::{Reading, Window},
     outcome::LimitHit,
 };
+
+/// The time in which a lane of unknown limits doubles what it may have under way, answers or not.
+const DOUBLING_MS: f64 = 1_000.0;
+
+/// A caller that waits for a start looks again after this time at the latest; an answer wakes it sooner.
+const RETRY_MS: f64 = 100.0;
 
 const MINUTE_MS: f64 = 60_000.0;
 const DAY_MS: f64 = 86_400_000.0;
@@ -85,9 +91,15 @@ impl Metric {
 pub struct Lane {
     buckets: [Option<Bucket>; 4],
     blocked_until_ms: f64,
-    /// Bookings that are not settled yet; spreads requests over lanes whose limits nobody knows.
+    /// Bookings that are not settled yet.
     unsettled: u32,
+    /// Answers so far, and the moment of the first booking: how far a lane of unknown limits has started.
+    answers: u32,
+    first_booking_ms: Option<f64>,
 }
+
+/// Which of a lane's buckets a booking took room from. A limit that was learned since was not part of it.
+pub type Charged = [bool; 4];
 
 impl Lane {
     /// A lane with full buckets for the configured limits.
@@ -99,6 +111,8 @@ impl Lane {
             }),
             blocked_until_ms: f64::NEG_INFINITY,
             unsettled: 0,
+            answers: 0,
+            first_booking_ms: None,
         }
     }
 
@@ -112,9 +126,31 @@ impl Lane {
 
     /// Milliseconds until the cost fits every bucket and no block is on the lane.
     pub fn wait_for(&self, cost: Cost, now_ms: f64) -> f64 {
+        let least_ms = (self.blocked_until_ms - now_ms).max(self.wait_to_start(now_ms));
         self.metered()
             .map(|(metric, bucket)| bucket.wait_for(metric.amount(cost), now_ms))
-            .fold((self.blocked_until_ms - now_ms).max(0.0), f64::max)
+            .fold(least_ms, f64::max)
+    }
+
+    /// The wait on a lane of unknown limits: it starts with one request under way, and doubles with each answer and each
+    /// second, so that a burst does not run into a limit that the first answer would have told, and slow answers do not
+    /// hold it up for long.
+    fn wait_to_start(&self, now_ms: f64) -> f64 {
+        let Some(first_ms) = self.first_booking_ms else {
+            return 0.0;
+        };
+        if self.buckets.iter().any(Option::is_some) {
+            return 0.0;
+        }
+        // 2^doublings must exceed what is under way.
+        let doublings = f64::from(self.unsettled.checked_ilog2().map_or(0, |log| log + 1));
+        let by_time = doublings - f64::from(self.answers);
+        let wait_ms = first_ms + by_time * DOUBLING_MS - now_ms;
+        if wait_ms <= 0.0 {
+            return 0.0;
+        }
+        // Past the horizon, so that nothing is booked ahead: the next answer may well come sooner.
+        wait_ms.max(HORIZON_MS + RETRY_MS)
     }
 
     /// The smallest share of a bucket that is left after the cost at the moment when it is sent: 1 is all, 0 nothing. A lane
@@ -127,15 +163,26 @@ impl Lane {
     }
 
     /// Takes room for a request.
-    pub fn book(&mut self, cost: Cost, now_ms: f64) {
-        self.each_bucket(|metric, bucket| bucket.take(metric.amount(cost), now_ms));
+    pub fn book(&mut self, cost: Cost, now_ms: f64) -> Charged {
+        let mut charged = Charged::default();
+        self.each_bucket(|metric, bucket| {
+            bucket.take(metric.amount(cost), now_ms);
+            charged[metric as usize] = true;
+        });
         self.unsettled = self.unsettled.saturating_add(1);
+        self.first_booking_ms.get_or_insert(now_ms);
+        charged
     }
 
     /// Closes a booking: `unspent` is what OpenAI has not counted of it.
-    pub fn settle(&mut self, unspent: Cost, now_ms: f64) {
-        self.each_bucket(|metric, bucket| bucket.give_back(metric.amount(unspent), now_ms));
+    pub fn settle(&mut self, charged: Charged, unspent: Cost, now_ms: f64) {
+        self.each_bucket(|metric, bucket| {
+            if charged[metric as usize] {
+                bucket.give_back(metric.amount(unspent), now_ms);
+            }
+        });
         self.unsettled = self.unsettled.saturating_sub(1);
+        self.answers = self.answers.saturating_add(1);
     }
 
     /// Lets nothing through before a moment; a later block stays.
@@ -340,11 +387,53 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_learned_after_a_booking_gets_nothing_back_from_it() {
+        let mut lane = Lane::new(&Limits::default(), 0.0);
+        let charged = lane.book(tokens(100.0), 0.0);
+        lane.observe(tokens(100.0), None, Some(50.0), 0.0);
+        lane.settle(charged, tokens(100.0), 0.0);
+        assert_eq!(lane.left(0.0).1, Some(50.0));
+    }
+
+    #[test]
+    fn a_lane_of_unknown_limits_starts_with_one_request_and_doubles_with_each_answer() {
+        let mut lane = Lane::new(&Limits::default(), 0.0);
+        let mut under_way = Vec::new();
+        let mut admitted = Vec::new();
+        for _ in 0..4 {
+            let before = under_way.len();
+            while lane.wait_for(tokens(1.0), 0.0) == 0.0 {
+                under_way.push(lane.book(tokens(1.0), 0.0));
+            }
+            admitted.push(under_way.len() - before);
+            lane.settle(under_way.pop().unwrap(), Cost::NOTHING, 0.0);
+        }
+        assert_eq!(admitted, [1, 2, 3, 5]);
+    }
+
+    #[test]
+    fn a_lane_of_unknown_limits_doubles_each_second_while_answers_are_slow() {
+        let mut lane = Lane::new(&Limits::default(), 0.0);
+        let mut admitted = Vec::new();
+        for second in 0..4 {
+            let now_ms = f64::from(second) * 1_000.0;
+            let mut count = 0;
+            while lane.wait_for(tokens(1.0), now_ms) == 0.0 {
+                lane.book(tokens(1.0), now_ms);
+                count += 1;
+            }
+            assert!(lane.wait_for(tokens(1.0), now_ms) > HORIZON_MS);
+            admitted.push(count);
+        }
+        assert_eq!(admitted, [1, 1, 2, 4]);
+    }
+
+    #[test]
     fn a_lane_is_idle_only_when_nothing_would_be_forgotten() {
         let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
         assert!(lane.is_idle(0.0));
-        lane.book(tokens(600.0), 0.0);
-        lane.settle(Cost::NOTHING, 0.0);
+        let charged = lane.book(tokens(600.0), 0.0);
+        lane.settle(charged, Cost::NOTHING, 0.0);
         assert!(!lane.is_idle(100.0));
         assert!(lane.is_idle(6_000.0));
     }

@@ -57,13 +57,14 @@ impl MemoryStore {
         };
         let candidate = &ask.candidates[index];
         let lane = lane(family, candidate, now_ms);
-        lane.book(ask.cost, now_ms);
+        let charged = lane.book(ask.cost, now_ms);
         Answer::Booked(Booking {
             candidate: index,
             model_group: ask.model_group.clone(),
             quota_group: candidate.quota_group,
             limits: candidate.limits,
             cost: ask.cost,
+            charged,
             wait_ms,
             tokens_left: lane.left(now_ms + wait_ms).1,
         })
@@ -135,7 +136,7 @@ impl Store for MemoryStore {
         if let Some(hit) = &settlement.limit_hit {
             lane.learn_hit(&booking.limits, hit, now_ms);
         }
-        lane.settle(settlement.unspent, now_ms);
+        lane.settle(booking.charged, settlement.unspent, now_ms);
         if let Some(block_ms) = settlement.block_ms {
             lane.block_until(now_ms + block_ms);
         }
@@ -310,6 +311,21 @@ mod tests {
             store.book_now(&ask(600.0, both), 0.0),
             Answer::Later { .. }
         ));
+    }
+
+    #[test]
+    fn a_heavier_account_is_used_as_much_more_as_it_weighs() {
+        let store = MemoryStore::new();
+        let heavy = Candidate {
+            weight: 3.0,
+            ..candidate(1, 10_000.0)
+        };
+        let candidates = vec![candidate(0, 10_000.0), heavy];
+        let mut chosen = [0, 0];
+        for _ in 0..40 {
+            chosen[booked(store.book_now(&ask(100.0, candidates.clone()), 0.0)).candidate] += 1;
+        }
+        assert_eq!(chosen, [10, 30]);
     }
 
     #[test]

@@ -18,7 +18,11 @@ mod memory;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-pub use self::{choose::HORIZON_MS, lane::Metric, memory::MemoryStore};
+pub use self::{
+    choose::HORIZON_MS,
+    lane::{Charged, Metric},
+    memory::MemoryStore,
+};
 use crate::{config::Limits, error::Result, headers::Reading, outcome::LimitHit};
 
 /// What a request takes from a lane.
@@ -98,6 +102,8 @@ pub struct Booking {
     pub limits: Limits,
     /// What was taken.
     pub cost: Cost,
+    /// The buckets that it was taken from.
+    pub charged: Charged,
     /// Milliseconds from the answer until it may be sent.
     pub wait_ms: f64,
     /// Tokens left per minute at the moment of sending; `None` where no limit is known.

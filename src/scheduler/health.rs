@@ -84,12 +84,6 @@ impl Health {
             )
     }
 
-    /// Why and until when the whole account is parked.
-    pub(super) fn parked(&self, now_ms: f64) -> Option<(Outcome, f64)> {
-        let park = self.parked.filter(|park| park.until_ms > now_ms)?;
-        Some((park.because, park.until_ms))
-    }
-
     /// A request was admitted: if the account was parked, this one asks for all, and the others stay away meanwhile.
     pub(super) fn admitted(&mut self, model_group: &str, now_ms: f64) {
         let probed = self

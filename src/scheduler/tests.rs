@@ -1,7 +1,9 @@
 //! Time is virtual: tokio's clock is paused and jumps to the next timer.
 
+use tokio::time::timeout_at;
+
 use super::*;
-use crate::{config::Settings, quota::MemoryStore};
+use crate::{attempt::Outcome, config::Settings, error::Code, quota::MemoryStore};
 
 fn scheduler(accounts: &str) -> Arc<Scheduler> {
     let settings = Settings::parse(&format!(r#"{{"accounts":{accounts}}}"#)).unwrap();
@@ -145,7 +147,9 @@ async fn a_request_above_every_limit_is_refused_at_once_with_the_numbers() {
 
 #[tokio::test(start_paused = true)]
 async fn no_account_has_more_requests_in_flight_than_it_allows() {
-    let scheduler = scheduler(r#"[{"label":"a","apiKey":"k","maxConcurrency":2}]"#);
+    let scheduler = scheduler(
+        r#"[{"label":"a","apiKey":"k","maxConcurrency":2,"limits":{"*":{"requestsPerMinute":9}}}]"#,
+    );
     let first = scheduler.admit(&want(1.0)).await.unwrap();
     let second = scheduler.admit(&want(1.0)).await.unwrap();
     let waiting = scheduler.clone();
@@ -235,4 +239,52 @@ async fn the_order_of_standings_is_the_order_of_choosing() {
     let accounts: Vec<usize> = standings.iter().map(|standing| standing.account).collect();
     assert_eq!(accounts, [1, 0]);
     assert_eq!(standings[1].lane.tokens_left, Some(300.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_may_only_use_a_busy_account_does_not_keep_others_from_a_free_one() {
+    let scheduler = two_accounts();
+    let only_first = Want {
+        accounts: Some(vec![0]),
+        ..want(600.0)
+    };
+    spend(&scheduler, &only_first).await;
+    let waiting = scheduler.clone();
+    let restricted = tokio::spawn(async move { spend(&waiting, &only_first).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    assert_eq!(spend(&scheduler, &want(600.0)).await, 1);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(restricted.await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_on_unknown_limits_starts_slowly_and_is_served() {
+    let scheduler = scheduler(r#"{"a": "k", "b": "k"}"#);
+    let most = Arc::new(AtomicUsize::new(0));
+    let mut tasks = Vec::new();
+    for _ in 0..60 {
+        let (scheduler, most) = (scheduler.clone(), most.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut permit = scheduler.admit(&want(1.0)).await.unwrap();
+            permit.sending();
+            let under_way: usize = scheduler
+                .seats
+                .iter()
+                .map(|seat| seat.in_flight.load(Ordering::Relaxed))
+                .sum();
+            let now = scheduler.now_ms();
+            if now < 100.0 {
+                most.fetch_max(under_way, Ordering::Relaxed);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            settled(permit, Outcome::Ok);
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // One on each account before the first answer; 1 + 2 + 4 + … by 100 ms each afterwards.
+    assert_eq!(most.load(Ordering::Relaxed), 2);
+    assert!(scheduler.now_ms() < 1_000.0, "{}", scheduler.now_ms());
 }

@@ -1,0 +1,118 @@
+// What TypeScript accepts, and what it refuses.
+
+import {
+  type Attempt,
+  configure,
+  countChatTokens,
+  countTokens,
+  countTokensSync,
+  createChat,
+  createEmbeddings,
+  determineOpenAIKey,
+  type Embedding,
+  processRedis,
+  RequestManager,
+  RequestManagerError,
+} from '..'
+import { startSimulator } from '../simulator'
+
+declare function same<Expected>(value: Expected): void
+
+async function accepted() {
+  configure({ accounts: { a: 'key' } })
+  configure({
+    accounts: [{ label: 'a', apiKey: 'key', weight: 2, limits: { '*': { tokensPerMinute: 1 } }, maxConcurrency: 1 }],
+    modelAliases: { 'gpt-3.5-turbo': 'gpt-6-luna' },
+    timeoutsMs: { total: 1 },
+    prices: { own: { input: 1 } },
+  })
+  configure({ OPEN_AI_KEYS: { ORG_1: 'key' }, models: { gpt_4: { modelLimit: 1 } }, PORT: 1 })
+
+  const chat = await createChat(
+    { text: 'Hi', systemPrompt: 'Be kind', maxTokens: 5, temperature: 0, seed: 7 },
+    null,
+    0,
+    2,
+  )
+  same<string>(chat.org)
+  same<number>(chat.remainingAvailableTokensThisMinute)
+  same<number | null>(chat.totalCost)
+  same<string | null>(chat.output.data.choices[0].message.content)
+  await createChat({ messages: [{ role: 'user', content: 'Hi' }] }, 'redis://localhost', 1)
+
+  const one = await createEmbeddings({ text: 'a' })
+  same<Embedding>(one.embeddings)
+  same<string>(one.text_to_embed)
+  const several = await createEmbeddings({ text: ['a', 'b'], dimensions: 3 })
+  same<Embedding[]>(several.embeddings)
+
+  const choice = await determineOpenAIKey('a', null)
+  same<string>(choice.apiKey)
+  same<void>(await processRedis(1, '2', undefined, 'chat', 'a'))
+  same<number>(await countTokens('a', 'gpt-6-luna'))
+  same<number>(countTokensSync('a'))
+  same<number>(await countChatTokens({ model: 'gpt-6-luna', messages: [] }))
+
+  const manager = new RequestManager({ accounts: { a: 'key' } })
+  const answer = await manager.chat(
+    { model: 'm', messages: [{ role: 'user', content: 'Hi' }], a_new_field: 1 },
+    { signal: AbortSignal.timeout(1), accounts: ['a'] },
+  )
+  same<Attempt[]>(answer.served.attempts)
+  same<number[]>((await manager.embed({ model: 'm', input: ['a'] })).data[0].embedding)
+  same<number | null>((await manager.status({ model: 'm' })).accounts[0].tokensLeft)
+  await manager.determineKey({ tokens: 5 })
+  await manager.close()
+
+  const simulator = await startSimulator({
+    accounts: [{ apiKey: 'k', limits: { '*': { tokensPerMinute: 1 } } }],
+    faults: [{ status: 500 }],
+  })
+  same<number>(simulator.stats().totals.admitted)
+
+  try {
+    await createChat({ text: 'Hi' })
+  } catch (error) {
+    if (error instanceof RequestManagerError && error.code === 'ERR_WAIT') same<number | undefined>(error.retryAfterMs)
+  }
+}
+
+async function refused() {
+  // @ts-expect-error no accounts
+  configure({})
+  // @ts-expect-error a key is a string
+  configure({ accounts: { a: 5 } })
+  // @ts-expect-error a setting that does not exist
+  configure({ accounts: { a: 'key' }, maxWait: 5 })
+  // @ts-expect-error an account needs a key
+  configure({ accounts: [{ label: 'a' }] })
+  // @ts-expect-error data is required
+  await createChat()
+  // @ts-expect-error text is a string
+  await createChat({ text: 5 })
+  // @ts-expect-error maxTokens is a number
+  await createChat({ text: 'Hi', maxTokens: '5' })
+  // @ts-expect-error force is 0 or 1
+  await createChat({ text: 'Hi' }, null, 2)
+  // @ts-expect-error streams are not supported
+  await createChat({ text: 'Hi', stream: true })
+  // @ts-expect-error redis is no number
+  await createChat({ text: 'Hi' }, 5)
+  // @ts-expect-error text is required
+  await createEmbeddings({ model: 'm' })
+  // @ts-expect-error a single text has a single embedding
+  ;(await createEmbeddings({ text: 'a' })).embeddings[0]
+  // @ts-expect-error org is required
+  await processRedis(1, 2, 3, 'chat')
+  // @ts-expect-error the key cannot be changed
+  ;(await determineOpenAIKey()).apiKey = 'other'
+  const manager = new RequestManager({ accounts: { a: 'key' } })
+  // @ts-expect-error messages are required
+  await manager.chat({ model: 'm' })
+  // @ts-expect-error an option that does not exist
+  await manager.chat({ model: 'm', messages: [] }, { retries: 1 })
+  // @ts-expect-error a rule that does not exist
+  await startSimulator({ charging: '2023' })
+}
+
+export { accepted, refused }

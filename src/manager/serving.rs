@@ -1,0 +1,274 @@
+//! The attempts of one request: book, send, judge, settle; again or done.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Manager, Reply, Request,
+    metered::Metered,
+    reply::request_id,
+    retry::{Next, Tries},
+};
+use crate::{
+    attempt::{Attempt, Outcome},
+    client::{Answer, Failure},
+    error::Result,
+    headers::Reading,
+    outcome::{Verdict, judge},
+    quota::Cost,
+    scheduler::{Permit, Settling, Want},
+    tokens::Estimate,
+};
+
+/// The calls of one request so far.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    attempts: Vec<Attempt>,
+    waited: Duration,
+    /// The call under way: account, wait before it, moment of sending.
+    under_way: Option<(Arc<str>, Duration, Instant)>,
+}
+
+impl Trail {
+    /// The calls that were made; one still under way was given up.
+    pub(super) fn into_attempts(mut self) -> Vec<Attempt> {
+        if let Some((account, waited, sent)) = self.under_way {
+            self.attempts.push(Attempt {
+                account,
+                outcome: Outcome::Aborted,
+                status: None,
+                waited,
+                took: sent.elapsed(),
+            });
+        }
+        self.attempts
+    }
+}
+
+/// What is known of the last attempt when a request fails.
+#[derive(Debug)]
+pub(super) struct LastAttempt {
+    pub(super) verdict: Verdict,
+    pub(super) answer: Result<Answer, Failure>,
+}
+
+/// An attempt whose answer goes to the caller.
+#[derive(Debug)]
+struct ServedAttempt {
+    account: usize,
+    answer: Answer,
+    metered: Metered,
+    /// Tokens left on the account for the model, where a limit is known.
+    tokens_left: Option<f64>,
+}
+
+impl Manager {
+    /// Attempts a request until it is served or given up.
+    pub(super) async fn attempts(&self, request: &Request, trail: &mut Trail) -> Result<Reply> {
+        let options = &request.options;
+        let estimate = request.estimate().await;
+        let max_wait = options.max_wait.unwrap_or(self.settings.max_wait);
+        let mut want = Want {
+            model_group: request.model_group.clone(),
+            cost: Cost {
+                requests: 1.0,
+                tokens: estimate.admission_tokens() as f64,
+            },
+            accounts: self.allowed(options.accounts.as_deref())?,
+            refused_by: Vec::new(),
+            held: Vec::new(),
+            force: options.force,
+            patience: max_wait,
+        };
+        let mut tries = Tries::new(
+            options.max_retries.or(self.settings.max_retries),
+            want.accounts
+                .as_ref()
+                .map_or(self.settings.accounts.len(), Vec::len),
+        );
+        let mut last: Option<LastAttempt> = None;
+        loop {
+            want.patience = max_wait.saturating_sub(trail.waited);
+            let asked = Instant::now();
+            let admitted = self.scheduler.admit(&want).await;
+            let waited = asked.elapsed();
+            trail.waited += waited;
+            let permit = match (admitted, last) {
+                (Ok(permit), _) => permit,
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(last)) => return Err(self.gave_up(request, &error, last)),
+            };
+            let account = permit.account();
+            let attempt = match self
+                .attempt(request, permit, waited, trail, &estimate, &tries)
+                .await
+            {
+                Ok(reply) => return Ok(reply),
+                Err(attempt) => attempt,
+            };
+            match tries.after(&attempt.verdict, fastrand::f64()) {
+                Next::Fail => return Err(self.failed(request, account, attempt)),
+                Next::Anywhere => {}
+                Next::Elsewhere => want.refused_by.push(account),
+                Next::After(wait) => {
+                    want.held.retain(|(held, _)| *held != account);
+                    let until_ms = self.scheduler.now_ms() + wait.as_secs_f64() * 1000.0;
+                    want.held.push((account, until_ms));
+                }
+            }
+            // Only the first attempt may go where the books say that nothing is left; OpenAI has answered it.
+            want.force = false;
+            last = Some(attempt);
+        }
+    }
+
+    /// One call: send, judge, settle.
+    async fn attempt(
+        &self,
+        request: &Request,
+        mut permit: Permit,
+        waited: Duration,
+        trail: &mut Trail,
+        estimate: &Estimate,
+        tries: &Tries,
+    ) -> Result<Reply, LastAttempt> {
+        let account = permit.account();
+        let timeouts = request.options.timeouts.unwrap_or(self.settings.timeouts);
+        permit.sending();
+        let sent = Instant::now();
+        let label = &self.settings.accounts[account].label;
+        trail.under_way = Some((label.clone(), waited, sent));
+        let answer = self
+            .client
+            .post(
+                &self.destinations[account],
+                request.path(),
+                request.body.clone(),
+                &timeouts,
+            )
+            .await;
+        let took = sent.elapsed();
+        trail.under_way = None;
+        let mut verdict = verdict_of(&answer);
+        let mut metered = None;
+        if let (Ok(answer), Outcome::Ok) = (&answer, verdict.outcome) {
+            metered = Metered::parse(&answer.body);
+            if metered.is_none() {
+                verdict.outcome = Outcome::Broken;
+            }
+        }
+        let reading = answer.as_ref().map_or(Reading::default(), |answer| {
+            Reading::from_headers(&answer.headers)
+        });
+        let tokens_left = reading.tokens.remaining.or(permit.tokens_left());
+        let block = (verdict.outcome == Outcome::Limited).then(|| {
+            verdict
+                .wait
+                .unwrap_or_else(|| tries.block_without_word(fastrand::f64()))
+        });
+        let cost = permit.cost();
+        permit.settle(Settling {
+            outcome: verdict.outcome,
+            unspent: unspent(cost, &verdict, &answer),
+            reading,
+            limit_hit: verdict.limit_hit,
+            block_ms: block.map(|block| block.as_secs_f64() * 1000.0),
+        });
+        trail.attempts.push(Attempt {
+            account: label.clone(),
+            outcome: verdict.outcome,
+            status: answer.as_ref().ok().map(|answer| answer.status),
+            waited,
+            took,
+        });
+        match (answer, metered) {
+            (Ok(answer), Some(metered)) => {
+                let served = ServedAttempt {
+                    account,
+                    answer,
+                    metered,
+                    tokens_left,
+                };
+                Ok(self.reply(request, served, estimate, trail))
+            }
+            (answer, _) => Err(LastAttempt { verdict, answer }),
+        }
+    }
+
+    /// Enters a served attempt into the books and makes the reply.
+    fn reply(
+        &self,
+        request: &Request,
+        served: ServedAttempt,
+        estimate: &Estimate,
+        trail: &Trail,
+    ) -> Reply {
+        let ServedAttempt {
+            account,
+            answer,
+            metered,
+            tokens_left,
+        } = served;
+        let cost = self.cost(request, &metered);
+        let tokens_used = metered
+            .usage
+            .map_or_else(|| estimate.admission_tokens(), |usage| usage.total_tokens);
+        self.ledger.add(account, request.kind(), tokens_used, cost);
+        Reply {
+            account: self.settings.accounts[account].label.clone(),
+            status: answer.status,
+            request_id: request_id(&answer),
+            headers: answer.headers,
+            body: answer.body,
+            usage: metered.usage,
+            tokens_used,
+            cost,
+            tokens_left,
+            waited: trail.waited,
+            attempts: trail.attempts.clone(),
+        }
+    }
+
+    /// Indices of the accounts that a caller allows.
+    fn allowed(&self, labels: Option<&[String]>) -> Result<Option<Vec<usize>>> {
+        let Some(labels) = labels else {
+            return Ok(None);
+        };
+        let accounts = labels
+            .iter()
+            .map(|label| self.account(label, "options.accounts"));
+        Ok(Some(accounts.collect::<Result<_>>()?))
+    }
+}
+
+fn verdict_of(answer: &Result<Answer, Failure>) -> Verdict {
+    match answer {
+        Ok(answer) => judge(answer.status, &answer.headers, &answer.body),
+        Err(_) => Verdict {
+            outcome: Outcome::Broken,
+            should_retry: None,
+            wait: None,
+            limit_hit: None,
+            error: None,
+        },
+    }
+}
+
+/// What OpenAI has not counted of a booking.
+fn unspent(cost: Cost, verdict: &Verdict, answer: &Result<Answer, Failure>) -> Cost {
+    let tokens_only = Cost {
+        requests: 0.0,
+        ..cost
+    };
+    match (verdict.outcome, answer) {
+        (_, Err(Failure::Connect(_))) => cost,
+        // A refusal on requests takes nothing; one on tokens has used up a request.
+        (Outcome::Limited, _) if verdict.limit_hit.is_some_and(|hit| !hit.tokens) => cost,
+        (Outcome::Limited | Outcome::TooLarge, _) => tokens_only,
+        // Refused at the door, before any limit.
+        (Outcome::KeyRefused | Outcome::ModelRefused | Outcome::OutOfMoney, _) => cost,
+        // Failed requests count toward the limits.
+        _ => Cost::NOTHING,
+    }
+}

@@ -1,0 +1,196 @@
+//! From a want to a permit: standing in line, asking for room, sleeping until the moment.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{Candidates, Permit, Scheduler, Want, milliseconds, queue::QueueKey};
+use crate::{
+    error::{Code, Error, Result},
+    quota::{Answer, Ask},
+};
+
+enum Booked {
+    Permit(Permit, Duration),
+    AskAgain(Duration),
+}
+
+impl Scheduler {
+    /// Waits for room on the best account; returns the permit at the moment when it may be used.
+    ///
+    /// Fails at once with [`Code::TooLarge`] where the cost exceeds every limit, [`Code::NoAccount`] where no account is in
+    /// working order, and [`Code::Wait`] where the room comes too late.
+    pub async fn admit(self: &Arc<Self>, want: &Want) -> Result<Permit> {
+        let _waiting = Waiting::new(&self.waiting);
+        let deadline = Instant::now() + want.patience;
+        self.sit_out_own_holds(want, deadline).await?;
+        if want.force {
+            let (permit, _) = self.book_when_free(want, deadline).await?;
+            return Ok(permit);
+        }
+        let turn = timeout_at(deadline, self.queues.turn(self.queue_of(want))).await;
+        let Ok(turn) = turn else {
+            return Err(self.too_late(want, None).await);
+        };
+        let (permit, wait) = self.book_when_free(want, deadline).await?;
+        drop(turn);
+        // The room is booked, so the permit's guard gives it back if the caller goes away in its sleep. A sleep of
+        // nothing would still last until the timer's next millisecond.
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(permit)
+    }
+
+    /// Callers of one queue wait for the same accounts: one that may only use a busy account must not keep others from
+    /// a free one.
+    fn queue_of(&self, want: &Want) -> QueueKey {
+        (
+            want.model_group.clone(),
+            want.usable_accounts(self.seats.len()),
+        )
+    }
+
+    /// A caller whose every account is held back by a backoff of its own waits outside the queue.
+    async fn sit_out_own_holds(&self, want: &Want, deadline: Instant) -> Result<()> {
+        let now_ms = self.now_ms();
+        let held_until = |account: usize| {
+            let held = want.held.iter().filter(|(held, _)| *held == account);
+            held.map(|(_, until)| *until).fold(now_ms, f64::max)
+        };
+        let usable = (0..self.seats.len()).filter(|account| want.allows(*account));
+        let earliest_ms = usable.map(held_until).fold(f64::INFINITY, f64::min);
+        let wait_ms = earliest_ms - now_ms;
+        if wait_ms <= 0.0 || !wait_ms.is_finite() {
+            return Ok(());
+        }
+        let wait = milliseconds(wait_ms);
+        if is_after(wait, deadline) {
+            return Err(self.too_late(want, Some(wait)).await);
+        }
+        sleep(wait).await;
+        Ok(())
+    }
+
+    /// Books room as soon as a lane and a place are free; returns the permit and the time until it may be used.
+    async fn book_when_free(
+        self: &Arc<Self>,
+        want: &Want,
+        deadline: Instant,
+    ) -> Result<(Permit, Duration)> {
+        loop {
+            // Registered before looking, so that no change is missed in between.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+
+            let now_ms = self.now_ms();
+            let candidates = self.candidates(want, now_ms);
+            let ask_again = if candidates.lanes.is_empty() {
+                if candidates.busy == 0 {
+                    return Err(self.nobody(want, &candidates));
+                }
+                None
+            } else {
+                match self.book(want, candidates, now_ms, deadline).await? {
+                    Booked::Permit(permit, wait) => return Ok((permit, wait)),
+                    Booked::AskAgain(after) => Some(after),
+                }
+            };
+            let wake_at = ask_again.map_or(deadline, |after| Instant::now() + after);
+            if timeout_at(wake_at.min(deadline), changed).await.is_err() && wake_at >= deadline {
+                return Err(self.too_late(want, None).await);
+            }
+        }
+    }
+
+    async fn book(
+        self: &Arc<Self>,
+        want: &Want,
+        candidates: Candidates,
+        now_ms: f64,
+        deadline: Instant,
+    ) -> Result<Booked> {
+        let ask = Ask {
+            model_group: want.model_group.clone(),
+            cost: want.cost,
+            candidates: candidates.lanes,
+            force: want.force,
+        };
+        match self.store.book(&ask, now_ms).await? {
+            Answer::Booked(booking) => {
+                let account = candidates.accounts[booking.candidate];
+                let wait = milliseconds(booking.wait_ms);
+                let seat = &self.seats[account];
+                let slot = match &seat.slots {
+                    None => Ok(None),
+                    Some(slots) => slots.clone().try_acquire_owned().map(Some),
+                };
+                let permit = |slot: Option<OwnedSemaphorePermit>| {
+                    Permit::new(self.clone(), account, booking, slot)
+                };
+                let Ok(slot) = slot else {
+                    // Another model's caller took the last place; the guard gives the room back.
+                    drop(permit(None));
+                    return Ok(Booked::AskAgain(Duration::ZERO));
+                };
+                let permit = permit(slot);
+                if is_after(wait, deadline) && !want.force {
+                    return Err(self.too_late(want, Some(wait)).await);
+                }
+                seat.health().admitted(&want.model_group, now_ms);
+                Ok(Booked::Permit(permit, wait))
+            }
+            Answer::Later {
+                ask_again_ms,
+                wait_ms,
+            } => {
+                let wait = milliseconds(wait_ms);
+                if is_after(wait, deadline) {
+                    return Err(self.too_late(want, Some(wait)).await);
+                }
+                Ok(Booked::AskAgain(milliseconds(ask_again_ms)))
+            }
+            Answer::Never { metric, limit } => Err(Error::new(
+                Code::TooLarge,
+                format!(
+                    "the request needs {} tokens, but the largest limit of any account for \"{}\" is {limit} {}; shorten \
+                     it or lower its maximum of output tokens",
+                    want.cost.tokens,
+                    want.model_group,
+                    metric.name()
+                ),
+            )),
+        }
+    }
+}
+
+/// Whether a wait from now ends after the deadline. No wait is never too late, also without any patience.
+fn is_after(wait: Duration, deadline: Instant) -> bool {
+    !wait.is_zero() && Instant::now() + wait > deadline
+}
+
+/// Counts a caller as waiting for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,93 @@
+//! Looking at the accounts without booking, and what callers learned by themselves.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{Access, Scheduler};
+use crate::{
+    attempt::Outcome,
+    error::Result,
+    quota::{Ask, Cost, Observation, Standing},
+};
+
+/// How one account stands for a question like the one asked.
+#[derive(Debug, Clone)]
+pub struct AccountStanding {
+    /// The account's index in the settings.
+    pub account: usize,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// Why it is parked, and for how many milliseconds more.
+    pub parked: Option<(Outcome, f64)>,
+    /// Its lane.
+    pub lane: Standing,
+}
+
+impl Scheduler {
+    /// How every account stands for a request of this cost, best first.
+    pub async fn standings(
+        &self,
+        model_group: &Arc<str>,
+        cost: Cost,
+    ) -> Result<Vec<AccountStanding>> {
+        let now_ms = self.now_ms();
+        let ask = Ask {
+            model_group: model_group.clone(),
+            cost,
+            candidates: self
+                .seats
+                .iter()
+                .map(|seat| {
+                    let not_before_ms = match seat.health().access(model_group, now_ms) {
+                        Access::Open { not_before_ms } => not_before_ms,
+                        Access::Parked { until_ms, .. } => until_ms,
+                    };
+                    seat.candidate(model_group, not_before_ms)
+                })
+                .collect(),
+            force: false,
+        };
+        let lanes = self.store.look(&ask, now_ms).await?;
+        let mut standings: Vec<_> = self
+            .seats
+            .iter()
+            .enumerate()
+            .zip(lanes)
+            .map(|((account, seat), lane)| AccountStanding {
+                account,
+                in_flight: seat.in_flight.load(Ordering::Relaxed),
+                parked: match seat.health().access(model_group, now_ms) {
+                    Access::Parked { until_ms, because } => Some((because, until_ms - now_ms)),
+                    Access::Open { .. } => None,
+                },
+                lane,
+            })
+            .collect();
+        // A stable sort: accounts that stand alike keep the settings' order.
+        standings.sort_by(|a, b| {
+            let by_wait = a.lane.wait_ms.total_cmp(&b.lane.wait_ms);
+            by_wait.then(b.lane.preference.total_cmp(&a.lane.preference))
+        });
+        Ok(standings)
+    }
+
+    /// Takes over what a caller learned by a request of its own.
+    pub fn observe(
+        &self,
+        account: usize,
+        model_group: Arc<str>,
+        used: Cost,
+        requests_left: Option<f64>,
+        tokens_left: Option<f64>,
+    ) {
+        let candidate = self.seats[account].candidate(&model_group, f64::NEG_INFINITY);
+        let observation = Observation {
+            model_group,
+            candidate,
+            used,
+            requests_left,
+            tokens_left,
+        };
+        self.store.observe(observation, self.now_ms());
+        self.changed.notify_waiters();
+    }
+}
