@@ -36,7 +36,8 @@ function installPackages() {
   const installed = path.join(root, 'node_modules', '.package-lock.json')
   const lock = path.join(root, 'package-lock.json')
   const isCurrent = fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(lock).mtimeMs
-  if (!isCurrent) run('npm', ['ci', '--no-fund', '--no-audit'])
+  // Not `npm ci`: that refuses where a registry lacks a tool's binary for some other platform, which is needed by nobody here.
+  if (!isCurrent) run('npm', ['install', '--no-save', '--no-fund', '--no-audit'])
 }
 
 /** The platform for which everything is built, so that the addon and the Rust tests share one build of the libraries. */
