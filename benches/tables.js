@@ -7,7 +7,7 @@ const { CONNECTIONS } = require('./contenders.js')
 const { medians, ratio } = require('./statistics.js')
 
 /** At most these. */
-const BARS = { requireMs: 5, aloneRatio: 2, jsThreadRatio: 0.6, growthMegabytes: 15 }
+const BARS = { requireMs: 10, aloneRatio: 2, jsThreadRatio: 0.6, growthMegabytes: 15 }
 
 const COMPARED = ['', 'ours', '`undici`', 'ratio (least–most)', 'bar', 'met']
 

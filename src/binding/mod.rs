@@ -18,8 +18,8 @@ mod simulation;
 
 use napi_derive::module_init;
 
-/// One worker is as good as two for this work, four are worse; the second keeps others going while one counts a long text.
-const WORKER_THREADS: usize = 2;
+/// One worker serves as many requests as two and wakes fewer threads for each; long texts are counted on threads of their own.
+const WORKER_THREADS: usize = 1;
 
 #[module_init]
 fn init() {
