@@ -3,6 +3,9 @@
 
 const { binding, completions, call } = require('./js/calls.js')
 
+/** Those that run: one whose handle is forgotten still serves whoever has its address. */
+const running = new Set()
+
 /**
  * An OpenAI server on loopback; see simulator.d.ts.
  *
@@ -13,9 +16,11 @@ async function startSimulator(settings = {}) {
   const simulation = new binding.Simulation()
   const json = JSON.stringify(settings)
   const port = Number(await call((number) => simulation.start(completions, number, json)))
+  running.add(simulation)
   const url = `http://127.0.0.1:${port}`
   const close = async () => {
     await call((number) => simulation.stop(completions, number))
+    running.delete(simulation)
   }
   return {
     port,

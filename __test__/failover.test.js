@@ -208,6 +208,25 @@ test('no error shows a key, a cookie or an organization id', async (t) => {
   }
 })
 
+test('a key that a server echoes is hidden whatever it looks like', async (t) => {
+  const key = 'gsk_verysecretkey123'
+  const echo = { error: { message: `Wrong key ${key}`, type: key, param: key, code: key } }
+  const server = await startServer(() => ({ status: 400, body: echo }))
+  t.after(() => server.close())
+  const manager = new RequestManager({ accounts: { a: key }, baseURL: server.baseURL })
+  const error = await manager.chat(CHAT).catch((error) => error)
+  assert.equal(error.error.message, 'Wrong key …')
+  assert.doesNotMatch(inspect(error, { depth: 9, showHidden: true }) + error.stack, /verysecret/)
+})
+
+for (const body of ['null', '5', '"x"', '[]', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])]) {
+  test(`a 200 with ${JSON.stringify(String(body))} is no answer`, async (t) => {
+    const { manager } = await twoAccounts(t, () => ({ body }))
+    const chat = await manager.chat(CHAT)
+    assert.deepEqual(summary(chat.served.attempts), ['a broken 200', 'b ok 200'])
+  })
+}
+
 test('an account that cannot be reached is passed over', async (t) => {
   const server = await startServer(() => ({}))
   t.after(() => server.close())

@@ -38,7 +38,8 @@ test('unequal accounts share a burst in proportion to their room', async (t) => 
   const served = await Promise.all(Array.from({ length: 350 }, () => manager.chat(chat)))
   const counts = [0, 1, 2].map((index) => served.filter((answer) => answer.served.account === `a${index}`).length)
   for (const [index, share] of [50, 100, 200].entries()) {
-    assert.ok(Math.abs(counts[index] - share) <= 2, String(counts))
+    // Each learns for itself what is charged, so that not every share is met to the request.
+    assert.ok(Math.abs(counts[index] - share) <= 0.15 * share, String(counts))
   }
 })
 

@@ -3,6 +3,7 @@
 
 const { openPool, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
+const { wrongArgument } = require('./errors.js')
 
 /** Several accounts used as one; see index.d.ts. */
 class RequestManager {
@@ -21,10 +22,12 @@ class RequestManager {
   }
 
   async determineKey(need = {}) {
+    checkObject('need', need)
     return choice(await run(this.#pool, 'determineKey', 'need', need))
   }
 
   async status(query = {}) {
+    checkObject('query', query)
     return JSON.parse(await run(this.#pool, 'status', 'query', query))
   }
 
@@ -34,6 +37,12 @@ class RequestManager {
 
   async [Symbol.asyncDispose]() {
     await this.close()
+  }
+}
+
+function checkObject(name, value) {
+  if (typeof value !== 'object' || value === null) {
+    throw wrongArgument(`\`${name}\` must be an object, got ${typeof value}`)
   }
 }
 

@@ -36,7 +36,11 @@ async function run(pool, operation, argumentName, argument, options) {
   if (options === undefined) {
     return call((number) => pool.start(number, operation, argumentJson, null, false))
   }
-  const { signal, ...rest } = options
+  if (typeof options !== 'object' || options === null) {
+    throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
+  }
+  const { signal: given, ...rest } = options
+  const signal = given ?? undefined
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw wrongArgument(`\`options.signal\` must be an AbortSignal, got ${typeof signal}`)
   }

@@ -12,8 +12,8 @@ use crate::{
     error::{Code, Error, Result},
 };
 
-/// The longest body that is taken in; V8 cannot hold a longer string.
-const LONGEST_BODY: usize = 512 * 1024 * 1024;
+/// The longest body that is taken in: half of V8's longest string, as it goes there with an envelope.
+const LONGEST_BODY: usize = 256 * 1024 * 1024;
 
 /// The HTTP client of one manager, with its pooled connections.
 #[derive(Debug)]

@@ -60,6 +60,19 @@ pub struct UpstreamError {
     pub code: Option<String>,
 }
 
+impl UpstreamError {
+    /// The same with every text changed.
+    #[must_use]
+    pub fn map_texts(self, change: impl Fn(&str) -> String) -> Self {
+        UpstreamError {
+            message: change(&self.message),
+            kind: self.kind.as_deref().map(&change),
+            param: self.param.as_deref().map(&change),
+            code: self.code.as_deref().map(&change),
+        }
+    }
+}
+
 /// What the last answer said, for an error that an answer caused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LastAnswer {

@@ -44,7 +44,7 @@ async function startServer(answer) {
 function respond(request, response, answer) {
   if (answer === null) return request.socket.destroy()
   const { status = 200, headers = {}, body = completion(), cutAfter } = answer
-  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const text = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),

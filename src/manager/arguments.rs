@@ -104,6 +104,7 @@ impl Recorded {
     }
 }
 
+/// The value of an argument; its fields are called by their names alone, as arguments of a function are.
 fn value(json: &str) -> Result<Value> {
     serde_json::from_str(json)
         .map_err(|_| Error::new(Code::Argument, "the arguments are not valid JSON"))

@@ -26,6 +26,10 @@ pub fn chat_request(json: String, options: CallOptions, settings: &Settings) -> 
     let requested = model(&body, DEFAULT_CHAT_MODEL)?;
     let sent = settings.sent_model(&requested).to_owned();
     let endpoint = if !body.has("text") && body.has("messages") {
+        let messages = body.raw("messages");
+        if !messages.is_some_and(|raw| raw.starts_with('[')) {
+            return Err(wrong("data.messages", "an array of messages", messages));
+        }
         Endpoint::Chat
     } else {
         drop_in_chat(&mut body, models::find(&sent))?

@@ -14,76 +14,87 @@ use crate::{
 /// Headers that say who the caller is. Errors end up in logs, and the ids are masked in their messages as well.
 const IDENTIFYING: [&str; 2] = ["openai-organization", "openai-project"];
 
+/// Texts of fewer characters are not looked for in messages.
+const SHORTEST_SECRET: usize = 8;
+
 impl Manager {
     /// The error for a request whose last attempt is the end.
-    pub(super) fn failed(&self, request: &Request, account: usize, last: LastAttempt) -> Error {
-        let label = &self.settings.accounts[account].label;
-        let said = match (&last.answer, &last.verdict.error) {
-            (Err(failure), _) => format!("account \"{label}\": {failure}"),
-            (Ok(answer), Some(error)) => {
-                format!(
-                    "account \"{label}\" answered {}: {}",
-                    answer.status, error.message
-                )
-            }
-            (Ok(answer), None) if last.verdict.outcome == Outcome::Broken => {
-                format!(
-                    "account \"{label}\" answered {} with a body that is not JSON",
-                    answer.status
-                )
-            }
-            (Ok(answer), None) => format!("account \"{label}\" answered {}", answer.status),
-        };
-        let hint = match last.verdict.outcome {
-            Outcome::ModelRefused => self.retired_hint(request),
-            _ => String::new(),
-        };
-        upstream(Error::new(Code::Upstream, said + &hint), last)
+    pub(super) fn failed(&self, request: &Request, last: LastAttempt) -> Error {
+        let label = &self.settings.accounts[last.account].label;
+        let last = self.without_secrets(last);
+        let said = self.said(request, &last);
+        upstream(
+            Error::new(Code::Upstream, format!("account \"{label}\" {said}")),
+            last,
+        )
     }
 
     /// The error for a request that found no further account after its last attempt.
     pub(super) fn gave_up(&self, request: &Request, error: &Error, last: LastAttempt) -> Error {
-        match error.code() {
+        let last = self.without_secrets(last);
+        let gave_up = match error.code() {
             // The accounts' own words say more than "nobody is left".
             Code::NoAccount | Code::TooLarge => {
-                let said = match (&last.answer, &last.verdict.error) {
-                    (Err(failure), _) => failure.to_string(),
-                    (Ok(_), Some(error)) => error.message.clone(),
-                    (Ok(answer), None) => format!("status {}", answer.status),
-                };
-                let hint = match last.verdict.outcome {
-                    Outcome::ModelRefused => self.retired_hint(request),
-                    _ => String::new(),
-                };
+                let label = &self.settings.accounts[last.account].label;
+                let said = self.said(request, &last);
                 let code = match last.verdict.outcome {
                     Outcome::TooLarge => Code::TooLarge,
                     _ => Code::Upstream,
                 };
-                upstream(
-                    Error::new(code, format!("{said}{hint} ({})", error.message())),
-                    last,
+                Error::new(
+                    code,
+                    format!("account \"{label}\" {said}; {}", error.message()),
                 )
             }
-            code => {
-                let mut again = Error::new(code, error.message());
-                if let Some(after) = error.retry_after() {
-                    again = again.with_retry_after(after);
-                }
-                upstream(again, last)
-            }
-        }
+            code => Error::new(code, error.message()),
+        };
+        let gave_up = match error.retry_after() {
+            Some(after) => gave_up.with_retry_after(after),
+            None => gave_up,
+        };
+        upstream(gave_up, last)
     }
 
-    /// The date on which a refused model was turned off, and what to do about it.
-    fn retired_hint(&self, request: &Request) -> String {
-        match models::find(&request.model).and_then(|model| model.retired) {
+    /// What the last attempt's account said, and what to do about a model that is gone.
+    fn said(&self, request: &Request, last: &LastAttempt) -> String {
+        let said = match (&last.answer, &last.verdict.error) {
+            (Err(failure), _) => format!("did not answer: {failure}"),
+            (Ok(answer), Some(error)) => format!("answered {}: {}", answer.status, error.message),
+            (Ok(answer), None) if last.verdict.outcome == Outcome::Broken => {
+                format!(
+                    "answered {} with a body that is no JSON object",
+                    answer.status
+                )
+            }
+            (Ok(answer), None) => format!("answered {}", answer.status),
+        };
+        let retired = models::find(&request.model).and_then(|model| model.retired);
+        match retired.filter(|_| last.verdict.outcome == Outcome::ModelRefused) {
             Some(date) => format!(
-                " OpenAI's last day for \"{}\" is {date}: ask for another model, or set modelAliases: {{ \"{}\": \
+                "{said} OpenAI's last day for \"{}\" is {date}: ask for another model, or set modelAliases: {{ \"{}\": \
                  \"gpt-6-luna\" }}",
                 request.model, request.requested_model
             ),
-            None => String::new(),
+            None => said,
         }
+    }
+
+    /// Servers echo what they were sent: the account's own key is hidden whatever it looks like.
+    fn without_secrets(&self, mut last: LastAttempt) -> LastAttempt {
+        let account = &self.settings.accounts[last.account];
+        let secrets = account.headers.iter().map(|(_, value)| value.as_str());
+        let secrets: Vec<&str> = secrets
+            .chain([account.key.expose()])
+            // A shorter text stands in any message by chance.
+            .filter(|secret| secret.len() >= SHORTEST_SECRET)
+            .collect();
+        let hide = |text: &str| {
+            secrets
+                .iter()
+                .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+        };
+        last.verdict.error = last.verdict.error.map(|error| error.map_texts(hide));
+        last
     }
 }
 

@@ -18,6 +18,11 @@ pub(super) struct Metered {
 
 impl Metered {
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        // serde skips strings without looking at their bytes.
+        let text = std::str::from_utf8(body).ok()?;
+        if !text.trim_start().starts_with('{') {
+            return None;
+        }
         #[derive(Deserialize)]
         struct Answer {
             #[serde(default)]
@@ -25,7 +30,7 @@ impl Metered {
             #[serde(default)]
             service_tier: Option<String>,
         }
-        match serde_json::from_slice(body) {
+        match serde_json::from_str(text) {
             Ok(Answer {
                 usage,
                 service_tier,
@@ -34,7 +39,7 @@ impl Metered {
                 service_tier,
             }),
             // JSON of another shape is still an answer, only not one that says what it used.
-            Err(_) => serde_json::from_slice::<IgnoredAny>(body)
+            Err(_) => serde_json::from_str::<IgnoredAny>(text)
                 .ok()
                 .map(|_| Metered {
                     usage: None,

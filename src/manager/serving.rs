@@ -16,7 +16,7 @@ use crate::{
     error::Result,
     headers::Reading,
     outcome::{Verdict, judge},
-    quota::Cost,
+    quota::{Cost, Unspent},
     scheduler::{Permit, Settling, Want},
     tokens::Estimate,
 };
@@ -49,6 +49,8 @@ impl Trail {
 /// What is known of the last attempt when a request fails.
 #[derive(Debug)]
 pub(super) struct LastAttempt {
+    /// The account's index in the settings.
+    pub(super) account: usize,
     pub(super) verdict: Verdict,
     pub(super) answer: Result<Answer, Failure>,
 }
@@ -108,7 +110,7 @@ impl Manager {
                 Err(attempt) => attempt,
             };
             match tries.after(&attempt.verdict, fastrand::f64()) {
-                Next::Fail => return Err(self.failed(request, account, attempt)),
+                Next::Fail => return Err(self.failed(request, attempt)),
                 Next::Anywhere => {}
                 Next::Elsewhere => want.refused_by.push(account),
                 Next::After(wait) => {
@@ -167,10 +169,9 @@ impl Manager {
                 .wait
                 .unwrap_or_else(|| tries.block_without_word(fastrand::f64()))
         });
-        let cost = permit.cost();
         permit.settle(Settling {
             outcome: verdict.outcome,
-            unspent: unspent(cost, &verdict, &answer),
+            unspent: unspent(&verdict, &answer),
             reading,
             limit_hit: verdict.limit_hit,
             block_ms: block.map(|block| block.as_secs_f64() * 1000.0),
@@ -192,7 +193,11 @@ impl Manager {
                 };
                 Ok(self.reply(request, served, estimate, trail))
             }
-            (answer, _) => Err(LastAttempt { verdict, answer }),
+            (answer, _) => Err(LastAttempt {
+                account,
+                verdict,
+                answer,
+            }),
         }
     }
 
@@ -256,19 +261,15 @@ fn verdict_of(answer: &Result<Answer, Failure>) -> Verdict {
 }
 
 /// What OpenAI has not counted of a booking.
-fn unspent(cost: Cost, verdict: &Verdict, answer: &Result<Answer, Failure>) -> Cost {
-    let tokens_only = Cost {
-        requests: 0.0,
-        ..cost
-    };
+fn unspent(verdict: &Verdict, answer: &Result<Answer, Failure>) -> Unspent {
     match (verdict.outcome, answer) {
-        (_, Err(Failure::Connect(_))) => cost,
-        // A refusal on requests takes nothing; one on tokens has used up a request.
-        (Outcome::Limited, _) if verdict.limit_hit.is_some_and(|hit| !hit.tokens) => cost,
-        (Outcome::Limited | Outcome::TooLarge, _) => tokens_only,
+        (_, Err(Failure::Connect(_))) => Unspent::All,
+        // A refusal on requests takes nothing.
+        (Outcome::Limited, _) if verdict.limit_hit.is_some_and(|hit| !hit.tokens) => Unspent::All,
+        (Outcome::Limited | Outcome::TooLarge, _) => Unspent::Tokens,
         // Refused at the door, before any limit.
-        (Outcome::KeyRefused | Outcome::ModelRefused | Outcome::OutOfMoney, _) => cost,
+        (Outcome::KeyRefused | Outcome::ModelRefused | Outcome::OutOfMoney, _) => Unspent::All,
         // Failed requests count toward the limits.
-        _ => Cost::NOTHING,
+        _ => Unspent::Nothing,
     }
 }

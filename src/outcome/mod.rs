@@ -67,10 +67,7 @@ pub fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Verdict {
         should_retry: hint.should_retry,
         wait: hint.after.or_else(|| try_again_in(message)),
         limit_hit: (status == 429).then(|| limit_hit(message)).flatten(),
-        error: error.map(|error| UpstreamError {
-            message: redact(&error.message),
-            ..error
-        }),
+        error: error.map(|error| error.map_texts(redact)),
     }
 }
 
@@ -171,6 +168,12 @@ fn limit_hit(message: &str) -> Option<LimitHit> {
     let digits = number
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(number.len());
+    // "1,000,000" is no number that we can read; its first digit would be a limit that nothing fits.
+    if number[digits..].starts_with(',')
+        && number[digits + 1..].starts_with(|c: char| c.is_ascii_digit())
+    {
+        return None;
+    }
     let limit: f64 = number[..digits].parse().ok()?;
     (limit > 0.0).then_some(LimitHit {
         tokens,

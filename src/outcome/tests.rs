@@ -108,6 +108,10 @@ fn a_429_names_the_limit_that_was_hit() {
             expected(true, Window::Minute, 30_000.0),
         ),
         ("Slow down", None),
+        (
+            "Rate limit reached for m on tokens per min (TPM): Limit 1,000,000, Used 3, Requested 1.",
+            None,
+        ),
         ("stop on tokens: Limit zero", None),
     ] {
         assert_eq!(hit(message), hit_expected, "{message}");

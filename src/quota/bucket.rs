@@ -45,16 +45,21 @@ impl Bucket {
         self.capacity_is_known.then_some(self.capacity)
     }
 
+    /// What flows back in a millisecond.
+    pub fn per_ms(&self) -> f64 {
+        self.capacity / self.window_ms
+    }
+
     /// What is left at a moment; below zero where room is booked ahead. A clock that steps back refills nothing.
     pub fn level(&self, now_ms: f64) -> f64 {
-        let refill = self.capacity / self.window_ms * (now_ms - self.at_ms).max(0.0);
+        let refill = self.per_ms() * (now_ms - self.at_ms).max(0.0);
         (self.level + refill).min(self.capacity)
     }
 
     /// Milliseconds until the bucket holds `amount`; 0 if it does. An amount above the capacity counts as the capacity.
     pub fn wait_for(&self, amount: f64, now_ms: f64) -> f64 {
         let missing = amount.min(self.capacity) - self.level(now_ms);
-        (missing * self.window_ms / self.capacity).max(0.0)
+        (missing / self.per_ms()).max(0.0)
     }
 
     /// Takes room, also more than there is.
@@ -71,6 +76,13 @@ impl Bucket {
     pub fn set_level(&mut self, level: f64, now_ms: f64) {
         self.level = level.min(self.capacity);
         self.at_ms = self.at_ms.max(now_ms);
+    }
+
+    /// A bucket of unknown capacity was seen to hold this much.
+    pub fn holds_at_least(&mut self, capacity: f64) {
+        if !self.capacity_is_known {
+            self.capacity = self.capacity.max(capacity);
+        }
     }
 
     /// Follows a limit that became known or changed; what is in use stays in use.

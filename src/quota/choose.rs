@@ -8,11 +8,16 @@ use super::{Ask, Candidate, Cost, Metric, Standing, lane::Lane};
 /// long before they are sent, and what is learned meanwhile cannot move them.
 pub const HORIZON_MS: f64 = 1_000.0;
 
+/// A caller that waits for a lane to start asks again after this time at the latest, in milliseconds; an answer wakes it sooner.
+pub(super) const START_AGAIN_MS: f64 = 100.0;
+
 /// The choice for an ask.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Choice {
     /// The candidate that can start first, after this many milliseconds.
     Earliest { candidate: usize, wait_ms: f64 },
+    /// Every lane that could start within the horizon has unknown limits and enough under way: the next answer will tell.
+    Starting,
     /// No candidate can ever take it.
     Never { metric: Metric, limit: f64 },
 }
@@ -23,12 +28,17 @@ pub(super) enum Choice {
 pub(super) fn choose(ask: &Ask, lanes: &[&Lane], now_ms: f64) -> Choice {
     let mut best: Option<(usize, f64, f64)> = None;
     let mut too_small: Option<(Metric, f64)> = None;
+    let mut is_starting = false;
     for (index, (candidate, lane)) in ask.candidates.iter().zip(lanes).enumerate() {
         let exceeded = lane.exceeded_by(ask.cost).filter(|_| !ask.force);
         if let Some((metric, limit)) = exceeded {
             if too_small.is_none_or(|(_, largest)| limit > largest) {
                 too_small = Some((metric, limit));
             }
+            continue;
+        }
+        if !ask.force && lane.is_starting(now_ms) {
+            is_starting = true;
             continue;
         }
         let (wait_ms, preference) = rank(candidate, lane, ask.cost, now_ms);
@@ -44,7 +54,9 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], now_ms: f64) -> Choice {
         }
     }
     match (best, too_small) {
+        (Some((_, wait_ms, _)), _) if is_starting && wait_ms > HORIZON_MS => Choice::Starting,
         (Some((candidate, wait_ms, _)), _) => Choice::Earliest { candidate, wait_ms },
+        (None, _) if is_starting => Choice::Starting,
         (None, Some((metric, limit))) => Choice::Never { metric, limit },
         // An ask has at least one candidate; without any, nothing can ever take it.
         (None, None) => Choice::Never {

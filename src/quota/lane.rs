@@ -1,95 +1,40 @@
 //! One lane: the buckets of one quota group and one model group, and the block that a 429 puts on it.
+//!
+//! *Readings.* What a response says is left was true when OpenAI admitted the request, perhaps a minute ago. So a booking
+//! remembers what the books said then: the level after it, projected to the moment of sending, and the sum of corrections
+//! so far. At the settlement
+//!
+//! ```text
+//! error = remaining − predicted − (corrections now − corrections then)
+//! ```
+//!
+//! and the level and the sum move by a part of it. So late and out-of-order answers correct once, and pairs of requests that
+//! overtake each other on the wire, whose errors are equal and opposite, cancel.
 
-use super::{Cost, HORIZON_MS, bucket::Bucket};
+use super::{Cost, Unspent, bucket::Bucket, learned::Learned, metric::Metric};
 use crate::{
     config::Limits,
-    headers::{Reading, Window},
+    headers::{Meter, Reading},
     outcome::LimitHit,
 };
 
 /// The time in which a lane of unknown limits doubles what it may have under way, answers or not.
 const DOUBLING_MS: f64 = 1_000.0;
 
-/// A caller that waits for a start looks again after this time at the latest; an answer wakes it sooner.
-const RETRY_MS: f64 = 100.0;
-
-const MINUTE_MS: f64 = 60_000.0;
-const DAY_MS: f64 = 86_400_000.0;
-
-/// What a bucket counts, over which window. The order is that of a lane's buckets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metric {
-    /// RPM.
-    RequestsPerMinute,
-    /// TPM.
-    TokensPerMinute,
-    /// RPD.
-    RequestsPerDay,
-    /// TPD.
-    TokensPerDay,
-}
-
-impl Metric {
-    /// All metrics, each at its own index.
-    pub const ALL: [Metric; 4] = [
-        Metric::RequestsPerMinute,
-        Metric::TokensPerMinute,
-        Metric::RequestsPerDay,
-        Metric::TokensPerDay,
-    ];
-
-    /// For a message: "tokens per minute".
-    pub fn name(self) -> &'static str {
-        match self {
-            Metric::RequestsPerMinute => "requests per minute",
-            Metric::TokensPerMinute => "tokens per minute",
-            Metric::RequestsPerDay => "requests per day",
-            Metric::TokensPerDay => "tokens per day",
-        }
-    }
-
-    fn of(tokens: bool, window: Window) -> Self {
-        match (tokens, window) {
-            (false, Window::Minute) => Metric::RequestsPerMinute,
-            (true, Window::Minute) => Metric::TokensPerMinute,
-            (false, Window::Day) => Metric::RequestsPerDay,
-            (true, Window::Day) => Metric::TokensPerDay,
-        }
-    }
-
-    fn counts_tokens(self) -> bool {
-        matches!(self, Metric::TokensPerMinute | Metric::TokensPerDay)
-    }
-
-    fn window_ms(self) -> f64 {
-        match self {
-            Metric::RequestsPerMinute | Metric::TokensPerMinute => MINUTE_MS,
-            Metric::RequestsPerDay | Metric::TokensPerDay => DAY_MS,
-        }
-    }
-
-    fn amount(self, cost: Cost) -> f64 {
-        if self.counts_tokens() {
-            cost.tokens
-        } else {
-            cost.requests
-        }
-    }
-
-    fn configured(self, limits: &Limits) -> Option<f64> {
-        match self {
-            Metric::RequestsPerMinute => limits.requests_per_minute,
-            Metric::TokensPerMinute => limits.tokens_per_minute,
-            Metric::RequestsPerDay => limits.requests_per_day,
-            Metric::TokensPerDay => limits.tokens_per_day,
-        }
-    }
-}
+/// The part of an error that is applied: less room than booked is believed faster than more. What is systematic comes back
+/// with the next reading.
+const GAIN_DOWN: f64 = 0.5;
+const GAIN_UP: f64 = 0.25;
+/// After a refusal the server's number is the better one.
+const GAIN_REFUSED: f64 = 1.0;
 
 /// The state of one lane. A metric without a bucket is not limited as far as we know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lane {
     buckets: [Option<Bucket>; 4],
+    /// Running sums of the corrections of each bucket.
+    corrected: [f64; 4],
+    learned: Learned,
     blocked_until_ms: f64,
     /// Bookings that are not settled yet.
     unsettled: u32,
@@ -98,8 +43,33 @@ pub struct Lane {
     first_booking_ms: Option<f64>,
 }
 
-/// Which of a lane's buckets a booking took room from. A limit that was learned since was not part of it.
-pub type Charged = [bool; 4];
+/// What a booking took, and what the books said then.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Taken {
+    /// Tokens as estimated.
+    estimated: f64,
+    /// What was taken: the estimate times the learned factor.
+    cost: Cost,
+    booked_ms: f64,
+    send_ms: f64,
+    /// The level of each bucket after the booking. A limit that was learned since was not part of it.
+    levels: [Option<f64>; 4],
+    /// The sums of corrections then.
+    corrected: [f64; 4],
+}
+
+/// How an attempt ended, for its lane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct End<'a> {
+    /// Whether the limiter refused it.
+    pub refused: bool,
+    /// What OpenAI has not counted, where no reading tells.
+    pub unspent: Unspent,
+    /// What the response's headers said.
+    pub reading: &'a Reading,
+    /// The limit that a 429 named.
+    pub limit_hit: Option<&'a LimitHit>,
+}
 
 impl Lane {
     /// A lane with full buckets for the configured limits.
@@ -109,6 +79,8 @@ impl Lane {
                 let capacity = metric.configured(limits)?;
                 Some(Bucket::full(capacity, metric.window_ms(), now_ms))
             }),
+            corrected: [0.0; 4],
+            learned: Learned::default(),
             blocked_until_ms: f64::NEG_INFINITY,
             unsettled: 0,
             answers: 0,
@@ -116,73 +88,160 @@ impl Lane {
         }
     }
 
-    /// The limit that a cost exceeds even when the lane is full, if there is one.
-    pub fn exceeded_by(&self, cost: Cost) -> Option<(Metric, f64)> {
+    /// The limit that an estimate exceeds even when the lane is full, if there is one. A factor that was learned to be above
+    /// 1 makes nothing impossible: it is an average, and the request may be charged less.
+    pub fn exceeded_by(&self, estimate: Cost) -> Option<(Metric, f64)> {
+        let tokens = estimate.tokens * self.factor().min(1.0);
+        let least = Cost { tokens, ..estimate };
         self.metered().find_map(|(metric, bucket)| {
             let capacity = bucket.known_capacity()?;
-            (metric.amount(cost) > capacity).then_some((metric, capacity))
+            (metric.amount(least) > capacity).then_some((metric, capacity))
         })
     }
 
-    /// Milliseconds until the cost fits every bucket and no block is on the lane.
-    pub fn wait_for(&self, cost: Cost, now_ms: f64) -> f64 {
-        let least_ms = (self.blocked_until_ms - now_ms).max(self.wait_to_start(now_ms));
+    /// Milliseconds until what an estimate costs fits every bucket and no block is on the lane.
+    pub fn wait_for(&self, estimate: Cost, now_ms: f64) -> f64 {
+        let cost = self.cost_of(estimate);
+        let least_ms = (self.blocked_until_ms - now_ms).max(0.0);
         self.metered()
-            .map(|(metric, bucket)| bucket.wait_for(metric.amount(cost), now_ms))
+            .map(|(metric, bucket)| {
+                let room = metric.amount(cost) + self.margin(metric, bucket);
+                bucket.wait_for(room, now_ms)
+            })
             .fold(least_ms, f64::max)
     }
 
-    /// The wait on a lane of unknown limits: it starts with one request under way, and doubles with each answer and each
-    /// second, so that a burst does not run into a limit that the first answer would have told, and slow answers do not
-    /// hold it up for long.
-    fn wait_to_start(&self, now_ms: f64) -> f64 {
+    /// Whether a lane of unknown limits has as many requests under way as it may: it starts with one, and doubles with each
+    /// answer and each second, so that a burst does not run into a limit that the first answer would have told, and slow
+    /// answers do not hold it up for long.
+    pub fn is_starting(&self, now_ms: f64) -> bool {
         let Some(first_ms) = self.first_booking_ms else {
-            return 0.0;
+            return false;
         };
         if self.buckets.iter().any(Option::is_some) {
-            return 0.0;
+            return false;
         }
         // 2^doublings must exceed what is under way.
         let doublings = f64::from(self.unsettled.checked_ilog2().map_or(0, |log| log + 1));
         let by_time = doublings - f64::from(self.answers);
-        let wait_ms = first_ms + by_time * DOUBLING_MS - now_ms;
-        if wait_ms <= 0.0 {
-            return 0.0;
-        }
-        // Past the horizon, so that nothing is booked ahead: the next answer may well come sooner.
-        wait_ms.max(HORIZON_MS + RETRY_MS)
+        now_ms < first_ms + by_time * DOUBLING_MS
     }
 
     /// The smallest share of a bucket that is left after the cost at the moment when it is sent: 1 is all, 0 nothing. A lane
     /// of unknown limits has the larger share the fewer requests are under way on it.
-    pub fn share_left_after(&self, cost: Cost, at_ms: f64) -> f64 {
+    pub fn share_left_after(&self, estimate: Cost, at_ms: f64) -> f64 {
+        let cost = self.cost_of(estimate);
         self.metered()
             .map(|(metric, bucket)| (bucket.level(at_ms) - metric.amount(cost)) / bucket.capacity())
             .reduce(f64::min)
             .unwrap_or(1.0 / (1.0 + f64::from(self.unsettled)))
     }
 
-    /// Takes room for a request.
-    pub fn book(&mut self, cost: Cost, now_ms: f64) -> Charged {
-        let mut charged = Charged::default();
+    /// Takes room for a request that will be sent after `wait_ms`.
+    pub fn book(&mut self, estimate: Cost, wait_ms: f64, now_ms: f64) -> Taken {
+        let cost = self.cost_of(estimate);
+        let mut levels = [None; 4];
         self.each_bucket(|metric, bucket| {
             bucket.take(metric.amount(cost), now_ms);
-            charged[metric as usize] = true;
+            levels[metric as usize] = Some(bucket.level(now_ms));
         });
         self.unsettled = self.unsettled.saturating_add(1);
         self.first_booking_ms.get_or_insert(now_ms);
-        charged
+        Taken {
+            estimated: estimate.tokens,
+            cost,
+            booked_ms: now_ms,
+            send_ms: now_ms + wait_ms,
+            levels,
+            corrected: self.corrected,
+        }
     }
 
-    /// Closes a booking: `unspent` is what OpenAI has not counted of it.
-    pub fn settle(&mut self, charged: Charged, unspent: Cost, now_ms: f64) {
-        self.each_bucket(|metric, bucket| {
-            if charged[metric as usize] {
-                bucket.give_back(metric.amount(unspent), now_ms);
-            }
-        });
+    /// Closes a booking with what its attempt's end taught. `configured` are the user's limits.
+    pub fn settle(&mut self, taken: &Taken, end: &End<'_>, configured: &Limits, now_ms: f64) {
         self.unsettled = self.unsettled.saturating_sub(1);
-        self.answers = self.answers.saturating_add(1);
+        // What never got there is no answer.
+        if end.unspent != Unspent::All {
+            self.answers = self.answers.saturating_add(1);
+        }
+        self.learn_limits(configured, end.reading, now_ms);
+        if let Some(hit) = end.limit_hit {
+            let metric = Metric::of(hit.tokens, hit.window);
+            self.learn_limit(configured, metric, hit.limit, None, now_ms);
+        }
+        if end.refused {
+            if end.limit_hit.is_none_or(|hit| hit.tokens) {
+                self.learned.refused(taken.cost.tokens);
+            }
+        } else if end.unspent == Unspent::Nothing {
+            self.learned
+                .admitted(taken.estimated, taken.cost.tokens, now_ms);
+        }
+        for metric in Metric::ALL {
+            match remaining(end.reading, metric) {
+                Some(remaining) => self.correct(metric, taken, remaining, end.refused, now_ms),
+                // Only what was taken flows back.
+                None if taken.levels[metric as usize].is_some() => {
+                    let unspent = metric.amount(end.unspent.of(taken.cost));
+                    if let Some(bucket) = &mut self.buckets[metric as usize] {
+                        bucket.give_back(unspent, now_ms);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Moves a bucket by a part of what a reading says it is wrong by.
+    fn correct(
+        &mut self,
+        metric: Metric,
+        taken: &Taken,
+        remaining: f64,
+        refused: bool,
+        now_ms: f64,
+    ) {
+        let index = metric as usize;
+        let (Some(bucket), Some(level)) = (&mut self.buckets[index], taken.levels[index]) else {
+            return;
+        };
+        let refill = bucket.per_ms() * (taken.send_ms - taken.booked_ms);
+        let predicted = (level + refill).min(bucket.capacity());
+        let corrected_since = self.corrected[index] - taken.corrected[index];
+        let error = remaining - predicted - corrected_since;
+        let gain = match (refused, error < 0.0) {
+            (true, _) => GAIN_REFUSED,
+            (false, true) => GAIN_DOWN,
+            (false, false) => GAIN_UP,
+        };
+        let step = error * gain;
+        bucket.set_level(bucket.level(now_ms) + step, now_ms);
+        self.corrected[index] += step;
+        if metric == Metric::TokensPerMinute {
+            self.learned.corrected(error, step, now_ms);
+        }
+    }
+
+    /// What an estimate costs as far as was learned; no more than fits when the estimate itself does.
+    fn cost_of(&self, estimate: Cost) -> Cost {
+        let mut tokens = estimate.tokens * self.factor();
+        if let Some(bucket) = &self.buckets[Metric::TokensPerMinute as usize] {
+            tokens = tokens.min(bucket.capacity().max(estimate.tokens));
+        }
+        Cost { tokens, ..estimate }
+    }
+
+    fn factor(&self) -> f64 {
+        self.buckets[Metric::TokensPerMinute as usize]
+            .as_ref()
+            .map_or(1.0, |bucket| self.learned.factor(bucket.capacity()))
+    }
+
+    fn margin(&self, metric: Metric, bucket: &Bucket) -> f64 {
+        match metric {
+            Metric::TokensPerMinute => self.learned.margin(bucket.capacity()),
+            _ => 0.0,
+        }
     }
 
     /// Lets nothing through before a moment; a later block stays.
@@ -191,19 +250,13 @@ impl Lane {
     }
 
     /// Learns limits from a response's headers. A configured limit stays unless the server's is smaller.
-    pub fn learn_limits(&mut self, configured: &Limits, reading: &Reading, now_ms: f64) {
+    fn learn_limits(&mut self, configured: &Limits, reading: &Reading, now_ms: f64) {
         for (tokens, meter) in [(false, reading.requests), (true, reading.tokens)] {
             if let Some(limit) = meter.limit {
                 let metric = Metric::of(tokens, meter.window());
                 self.learn_limit(configured, metric, limit, meter.remaining, now_ms);
             }
         }
-    }
-
-    /// Learns the limit that a 429 named.
-    pub fn learn_hit(&mut self, configured: &Limits, hit: &LimitHit, now_ms: f64) {
-        let metric = Metric::of(hit.tokens, hit.window);
-        self.learn_limit(configured, metric, hit.limit, None, now_ms);
     }
 
     fn learn_limit(
@@ -236,11 +289,22 @@ impl Lane {
             (Metric::RequestsPerMinute, requests),
             (Metric::TokensPerMinute, tokens),
         ] {
-            let Some(left) = left else { continue };
-            let bucket = self.buckets[metric as usize].get_or_insert_with(|| {
-                Bucket::at_least(left + metric.amount(used), metric.window_ms(), now_ms)
-            });
-            bucket.set_level(left, now_ms);
+            let amount = metric.amount(used);
+            let known = &mut self.buckets[metric as usize];
+            match (known, left) {
+                (Some(bucket), None) => bucket.take(amount, now_ms),
+                (Some(bucket), Some(left)) => {
+                    bucket.holds_at_least(left + amount);
+                    bucket.set_level(left, now_ms);
+                }
+                (none, Some(left)) => {
+                    let capacity = left + amount;
+                    let mut bucket = Bucket::at_least(capacity, metric.window_ms(), now_ms);
+                    bucket.set_level(left, now_ms);
+                    *none = Some(bucket);
+                }
+                (None, None) => {}
+            }
         }
     }
 
@@ -265,7 +329,7 @@ impl Lane {
         )
     }
 
-    /// Whether a new lane would be the same: nothing under way, nothing blocked, every bucket full.
+    /// Whether nothing is under way or blocked and every bucket is full: what would be forgotten with it, it learns again.
     pub fn is_idle(&self, now_ms: f64) -> bool {
         self.unsettled == 0
             && self.blocked_until_ms <= now_ms
@@ -290,151 +354,16 @@ impl Lane {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::headers::Meter;
-
-    fn limits(requests: f64, tokens: f64) -> Limits {
-        Limits {
-            requests_per_minute: Some(requests),
-            tokens_per_minute: Some(tokens),
-            ..Limits::default()
-        }
-    }
-
-    fn tokens(tokens: f64) -> Cost {
-        Cost {
-            requests: 1.0,
-            tokens,
-        }
-    }
-
-    #[test]
-    fn the_tightest_bucket_decides_the_wait() {
-        let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
-        lane.book(tokens(6_000.0), 0.0);
-        assert_eq!(lane.wait_for(tokens(100.0), 0.0), 1_000.0);
-        let mut lane = Lane::new(&limits(1.0, 6_000.0), 0.0);
-        lane.book(tokens(1.0), 0.0);
-        assert_eq!(lane.wait_for(tokens(1.0), 0.0), 60_000.0);
-    }
-
-    #[test]
-    fn day_limits_hold_beside_minute_limits() {
-        let day = Limits {
-            requests_per_day: Some(1.0),
-            ..limits(100.0, 1_000.0)
-        };
-        let mut lane = Lane::new(&day, 0.0);
-        lane.book(tokens(1.0), 0.0);
-        assert_eq!(lane.wait_for(tokens(1.0), 0.0), DAY_MS);
-    }
-
-    #[test]
-    fn a_block_is_never_shortened() {
-        let mut lane = Lane::new(&Limits::default(), 0.0);
-        lane.block_until(5_000.0);
-        lane.block_until(2_000.0);
-        assert_eq!(lane.wait_for(tokens(1.0), 1_000.0), 4_000.0);
-        assert_eq!(lane.wait_for(tokens(1.0), 9_000.0), 0.0);
-    }
-
-    #[test]
-    fn a_cost_above_a_known_limit_names_the_limit() {
-        let lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
-        assert_eq!(
-            lane.exceeded_by(tokens(6_001.0)),
-            Some((Metric::TokensPerMinute, 6_000.0))
-        );
-        assert_eq!(lane.exceeded_by(tokens(6_000.0)), None);
-        assert_eq!(
-            Lane::new(&Limits::default(), 0.0).exceeded_by(tokens(1e12)),
-            None
-        );
-    }
-
-    #[test]
-    fn unknown_limits_are_learned_and_configured_ones_only_lowered() {
-        let reading = |limit, remaining, reset_ms| Reading {
-            tokens: Meter {
-                limit: Some(limit),
-                remaining: Some(remaining),
-                reset: Some(Duration::from_millis(reset_ms)),
-            },
-            ..Reading::default()
-        };
-        let mut lane = Lane::new(&Limits::default(), 0.0);
-        lane.learn_limits(&Limits::default(), &reading(1_000.0, 400.0, 36_000), 0.0);
-        assert_eq!(lane.left(0.0), (None, Some(400.0)));
-        let configured = limits(10.0, 500.0);
-        let mut lane = Lane::new(&configured, 0.0);
-        lane.learn_limits(&configured, &reading(1_000.0, 400.0, 36_000), 0.0);
-        assert_eq!(lane.limits(), (Some(10.0), Some(500.0)));
-        lane.learn_limits(&configured, &reading(300.0, 300.0, 0), 0.0);
-        assert_eq!(lane.limits(), (Some(10.0), Some(300.0)));
-    }
-
-    #[test]
-    fn an_observation_without_limits_counts_and_never_forbids() {
-        let mut lane = Lane::new(&Limits::default(), 0.0);
-        lane.observe(tokens(100.0), Some(0.0), Some(50.0), 0.0);
-        assert_eq!(lane.left(0.0), (Some(0.0), Some(50.0)));
-        assert!(lane.wait_for(tokens(10.0), 0.0) > 0.0);
-        assert_eq!(lane.exceeded_by(tokens(1_000.0)), None);
-    }
-
-    #[test]
-    fn a_limit_learned_after_a_booking_gets_nothing_back_from_it() {
-        let mut lane = Lane::new(&Limits::default(), 0.0);
-        let charged = lane.book(tokens(100.0), 0.0);
-        lane.observe(tokens(100.0), None, Some(50.0), 0.0);
-        lane.settle(charged, tokens(100.0), 0.0);
-        assert_eq!(lane.left(0.0).1, Some(50.0));
-    }
-
-    #[test]
-    fn a_lane_of_unknown_limits_starts_with_one_request_and_doubles_with_each_answer() {
-        let mut lane = Lane::new(&Limits::default(), 0.0);
-        let mut under_way = Vec::new();
-        let mut admitted = Vec::new();
-        for _ in 0..4 {
-            let before = under_way.len();
-            while lane.wait_for(tokens(1.0), 0.0) == 0.0 {
-                under_way.push(lane.book(tokens(1.0), 0.0));
-            }
-            admitted.push(under_way.len() - before);
-            lane.settle(under_way.pop().unwrap(), Cost::NOTHING, 0.0);
-        }
-        assert_eq!(admitted, [1, 2, 3, 5]);
-    }
-
-    #[test]
-    fn a_lane_of_unknown_limits_doubles_each_second_while_answers_are_slow() {
-        let mut lane = Lane::new(&Limits::default(), 0.0);
-        let mut admitted = Vec::new();
-        for second in 0..4 {
-            let now_ms = f64::from(second) * 1_000.0;
-            let mut count = 0;
-            while lane.wait_for(tokens(1.0), now_ms) == 0.0 {
-                lane.book(tokens(1.0), now_ms);
-                count += 1;
-            }
-            assert!(lane.wait_for(tokens(1.0), now_ms) > HORIZON_MS);
-            admitted.push(count);
-        }
-        assert_eq!(admitted, [1, 1, 2, 4]);
-    }
-
-    #[test]
-    fn a_lane_is_idle_only_when_nothing_would_be_forgotten() {
-        let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
-        assert!(lane.is_idle(0.0));
-        let charged = lane.book(tokens(600.0), 0.0);
-        lane.settle(charged, Cost::NOTHING, 0.0);
-        assert!(!lane.is_idle(100.0));
-        assert!(lane.is_idle(6_000.0));
-    }
+/// What a reading says is left of a metric.
+fn remaining(reading: &Reading, metric: Metric) -> Option<f64> {
+    let meter: &Meter = if metric.counts_tokens() {
+        &reading.tokens
+    } else {
+        &reading.requests
+    };
+    let told_of = Metric::of(metric.counts_tokens(), meter.window());
+    meter.remaining.filter(|_| told_of == metric)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store,
-    choose::{Choice, HORIZON_MS, choose, standing},
-    lane::Lane,
+    choose::{Choice, HORIZON_MS, START_AGAIN_MS, choose, standing},
+    lane::{End, Lane},
 };
 use crate::error::Result;
 
@@ -46,6 +46,13 @@ impl MemoryStore {
         let lanes: Vec<&Lane> = existing(family, ask).collect();
         let (index, wait_ms) = match choose(ask, &lanes, now_ms) {
             Choice::Never { metric, limit } => return Answer::Never { metric, limit },
+            // Nobody knows how long: the caller's own patience is the bound.
+            Choice::Starting => {
+                return Answer::Later {
+                    ask_again_ms: START_AGAIN_MS,
+                    wait_ms: 0.0,
+                };
+            }
             Choice::Earliest { candidate, .. } if ask.force => (candidate, 0.0),
             Choice::Earliest { wait_ms, .. } if wait_ms > HORIZON_MS => {
                 return Answer::Later {
@@ -57,14 +64,13 @@ impl MemoryStore {
         };
         let candidate = &ask.candidates[index];
         let lane = lane(family, candidate, now_ms);
-        let charged = lane.book(ask.cost, now_ms);
+        let taken = lane.book(ask.cost, wait_ms, now_ms);
         Answer::Booked(Booking {
             candidate: index,
             model_group: ask.model_group.clone(),
             quota_group: candidate.quota_group,
             limits: candidate.limits,
-            cost: ask.cost,
-            charged,
+            taken,
             wait_ms,
             tokens_left: lane.left(now_ms + wait_ms).1,
         })
@@ -132,11 +138,13 @@ impl Store for MemoryStore {
             // A lane with a booking under way is never dropped as idle.
             return;
         };
-        lane.learn_limits(&booking.limits, &settlement.reading, now_ms);
-        if let Some(hit) = &settlement.limit_hit {
-            lane.learn_hit(&booking.limits, hit, now_ms);
-        }
-        lane.settle(booking.charged, settlement.unspent, now_ms);
+        let end = End {
+            refused: settlement.refused,
+            unspent: settlement.unspent,
+            reading: &settlement.reading,
+            limit_hit: settlement.limit_hit.as_ref(),
+        };
+        lane.settle(&booking.taken, &end, &booking.limits, now_ms);
         if let Some(block_ms) = settlement.block_ms {
             lane.block_until(now_ms + block_ms);
         }
@@ -165,7 +173,7 @@ mod tests {
     use crate::{
         config::Limits,
         headers::Reading,
-        quota::{Cost, Metric},
+        quota::{Cost, Metric, Unspent},
     };
 
     fn candidate(quota_group: usize, tokens_per_minute: f64) -> Candidate {
@@ -241,7 +249,8 @@ mod tests {
     fn bookings_ahead_are_served_in_the_order_of_asking() {
         let store = MemoryStore::new();
         let only = || vec![candidate(0, 60_000.0)];
-        store.book_now(&ask(60_000.0, only()), 0.0);
+        // A margin of 600 tokens, refilled in 600 ms, stays.
+        store.book_now(&ask(59_400.0, only()), 0.0);
         let waits: Vec<f64> = (0..4)
             .map(|_| {
                 booked(store.book_now(&ask(100.0, only()), 0.0))
@@ -291,8 +300,9 @@ mod tests {
         let booking = booked(store.book_now(&question, 0.0));
         store.settle(
             Settlement {
-                unspent: booking.cost,
                 booking,
+                refused: false,
+                unspent: Unspent::All,
                 reading: Reading::default(),
                 limit_hit: None,
                 block_ms: Some(500.0),
@@ -339,7 +349,8 @@ mod tests {
             store.settle(
                 Settlement {
                     booking,
-                    unspent: Cost::NOTHING,
+                    refused: false,
+                    unspent: Unspent::Nothing,
                     reading: Reading::default(),
                     limit_hit: None,
                     block_ms: None,

@@ -5,8 +5,8 @@
 //! moment at which every bucket holds the cost, and takes the room at once if that moment is near (the horizon). The caller
 //! then sleeps until its moment. No polling, no herd, and the order of booking is the order of sending.
 //!
-//! A booking is *settled* when the answer is there: what OpenAI did not count flows back, and what the answer taught (limits, a
-//! block) is applied.
+//! A booking is *settled* when the answer is there: what its headers say is left corrects the books, what OpenAI did not
+//! count flows back, and what the answer taught (limits, the charge of an estimated token, a block) is kept.
 //!
 //! The state lives in a [`Store`]; the arithmetic in [`bucket`] and [`lane`] is pure, with the time as an argument in milliseconds
 //! on the store's clock.
@@ -14,15 +14,13 @@
 pub mod bucket;
 mod choose;
 pub mod lane;
+mod learned;
 mod memory;
+mod metric;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-pub use self::{
-    choose::HORIZON_MS,
-    lane::{Charged, Metric},
-    memory::MemoryStore,
-};
+pub use self::{choose::HORIZON_MS, lane::Taken, memory::MemoryStore, metric::Metric};
 use crate::{config::Limits, error::Result, headers::Reading, outcome::LimitHit};
 
 /// What a request takes from a lane.
@@ -30,7 +28,7 @@ use crate::{config::Limits, error::Result, headers::Reading, outcome::LimitHit};
 pub struct Cost {
     /// HTTP requests: 1, or 0 for nothing.
     pub requests: f64,
-    /// Tokens as OpenAI charges them at admission, as far as we can tell.
+    /// Tokens as OpenAI charges them at admission, as far as we can tell before a lane has learned more.
     pub tokens: f64,
 }
 
@@ -40,6 +38,30 @@ impl Cost {
         requests: 0.0,
         tokens: 0.0,
     };
+}
+
+/// What OpenAI has not counted of a request, where its answer does not say what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unspent {
+    /// It never got there, or was turned away at the door.
+    All,
+    /// A refusal for tokens has used up a request.
+    Tokens,
+    /// It counts, also if it failed later.
+    Nothing,
+}
+
+impl Unspent {
+    fn of(self, cost: Cost) -> Cost {
+        match self {
+            Unspent::All => cost,
+            Unspent::Tokens => Cost {
+                requests: 0.0,
+                ..cost
+            },
+            Unspent::Nothing => Cost::NOTHING,
+        }
+    }
 }
 
 /// A lane that could take a request, by one of its accounts.
@@ -70,6 +92,7 @@ pub struct Ask {
 
 /// What the store says to an [`Ask`].
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
 pub enum Answer {
     /// The room is taken; send after `wait_ms`.
     Booked(Booking),
@@ -100,10 +123,8 @@ pub struct Booking {
     pub quota_group: usize,
     /// The lane's configured limits.
     pub limits: Limits,
-    /// What was taken.
-    pub cost: Cost,
-    /// The buckets that it was taken from.
-    pub charged: Charged,
+    /// What was taken, and what the books said then.
+    pub taken: Taken,
     /// Milliseconds from the answer until it may be sent.
     pub wait_ms: f64,
     /// Tokens left per minute at the moment of sending; `None` where no limit is known.
@@ -115,8 +136,10 @@ pub struct Booking {
 pub struct Settlement {
     /// Which booking.
     pub booking: Booking,
-    /// What OpenAI has not counted of it.
-    pub unspent: Cost,
+    /// Whether the limiter refused it.
+    pub refused: bool,
+    /// What OpenAI has not counted of it, where the reading does not say what is left.
+    pub unspent: Unspent,
     /// What the response's headers said.
     pub reading: Reading,
     /// The limit that a 429 named.

@@ -13,12 +13,13 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Candidates, Permit, Scheduler, Want, milliseconds, queue::QueueKey};
+use super::{Candidates, Permit, Scheduler, Want, health::Access, milliseconds, queue::QueueKey};
 use crate::{
     error::{Code, Error, Result},
     quota::{Answer, Ask},
 };
 
+#[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
 enum Booked {
     Permit(Permit, Duration),
     AskAgain(Duration),
@@ -32,23 +33,54 @@ impl Scheduler {
     pub async fn admit(self: &Arc<Self>, want: &Want) -> Result<Permit> {
         let _waiting = Waiting::new(&self.waiting);
         let deadline = Instant::now() + want.patience;
-        self.sit_out_own_holds(want, deadline).await?;
-        if want.force {
-            let (permit, _) = self.book_when_free(want, deadline).await?;
-            return Ok(permit);
+        loop {
+            self.sit_out_own_holds(want, deadline).await?;
+            let (permit, wait) = self.book_in_turn(want, deadline).await?;
+            // The room is booked, so the permit's guard gives it back if the caller goes away in its sleep. A sleep of
+            // nothing would still last until the timer's next millisecond.
+            if wait.is_zero() {
+                return Ok(permit);
+            }
+            sleep(wait).await;
+            // A refusal may have come in meanwhile that closes the account; then the room is given back.
+            if want.force || self.is_open(&permit, want) {
+                return Ok(permit);
+            }
+        }
+    }
+
+    /// Books room when all who came before have theirs.
+    async fn book_in_turn(
+        self: &Arc<Self>,
+        want: &Want,
+        deadline: Instant,
+    ) -> Result<(Permit, Duration)> {
+        let now_ms = self.now_ms();
+        // A caller that is kept from some account by itself must not keep others from it: it takes what is left over.
+        let is_held = want.held.iter().any(|(_, until_ms)| *until_ms > now_ms);
+        if want.force || is_held {
+            return self.book_when_free(want, deadline).await;
         }
         let turn = timeout_at(deadline, self.queues.turn(self.queue_of(want))).await;
-        let Ok(turn) = turn else {
+        let Ok(_turn) = turn else {
             return Err(self.too_late(want, None).await);
         };
-        let (permit, wait) = self.book_when_free(want, deadline).await?;
-        drop(turn);
-        // The room is booked, so the permit's guard gives it back if the caller goes away in its sleep. A sleep of
-        // nothing would still last until the timer's next millisecond.
-        if !wait.is_zero() {
-            sleep(wait).await;
-        }
-        Ok(permit)
+        self.book_when_free(want, deadline).await
+    }
+
+    /// Whether a permit's account may still be used for a want.
+    fn is_open(&self, permit: &Permit, want: &Want) -> bool {
+        let now_ms = self.now_ms();
+        let seat = &self.seats[permit.account()];
+        let access = seat.health().access(&want.model_group, now_ms);
+        let is_blocked = self.blocks().iter().any(|block| {
+            block.quota_group == seat.quota_group
+                && block.model_group == want.model_group
+                && block.until_ms > now_ms
+        });
+        // A probe has parked its account for others, not for itself.
+        let is_closed = matches!(access, Access::Parked { .. }) && !permit.is_probe();
+        !is_blocked && !is_closed
     }
 
     /// Callers of one queue wait for the same accounts: one that may only use a busy account must not keep others from
@@ -95,6 +127,8 @@ impl Scheduler {
 
             let now_ms = self.now_ms();
             let candidates = self.candidates(want, now_ms);
+            let end_of_park = candidates.parked.iter().map(|(_, _, left_ms)| *left_ms);
+            let end_of_park = end_of_park.reduce(f64::min).map(milliseconds);
             let ask_again = if candidates.lanes.is_empty() {
                 if candidates.busy == 0 {
                     return Err(self.nobody(want, &candidates));
@@ -106,6 +140,7 @@ impl Scheduler {
                     Booked::AskAgain(after) => Some(after),
                 }
             };
+            let ask_again = [ask_again, end_of_park].into_iter().flatten().min();
             let wake_at = ask_again.map_or(deadline, |after| Instant::now() + after);
             if timeout_at(wake_at.min(deadline), changed).await.is_err() && wake_at >= deadline {
                 return Err(self.too_late(want, None).await);
@@ -143,11 +178,13 @@ impl Scheduler {
                     drop(permit(None));
                     return Ok(Booked::AskAgain(Duration::ZERO));
                 };
-                let permit = permit(slot);
+                let mut permit = permit(slot);
                 if is_after(wait, deadline) && !want.force {
                     return Err(self.too_late(want, Some(wait)).await);
                 }
-                seat.health().admitted(&want.model_group, now_ms);
+                if seat.health().admitted(&want.model_group, now_ms) {
+                    permit.mark_as_probe();
+                }
                 Ok(Booked::Permit(permit, wait))
             }
             Answer::Later {

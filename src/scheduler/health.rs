@@ -54,15 +54,22 @@ struct Park {
     because: Outcome,
     until_ms: f64,
     next_ms: f64,
+    /// Whether a request was let through to ask again.
+    is_probed: bool,
 }
 
 impl Park {
     fn again(before: Option<Park>, because: Outcome, now_ms: f64) -> Park {
+        // Refusals of requests that were in flight together count once.
+        if let Some(park) = before.filter(|park| !park.is_probed && park.until_ms > now_ms) {
+            return park;
+        }
         let length_ms = before.map_or(FIRST_PARK_MS, |park| park.next_ms);
         Park {
             because,
             until_ms: now_ms + length_ms,
             next_ms: (length_ms * 2.0).min(LONGEST_PARK_MS),
+            is_probed: false,
         }
     }
 }
@@ -84,24 +91,29 @@ impl Health {
             )
     }
 
-    /// A request was admitted: if the account was parked, this one asks for all, and the others stay away meanwhile.
-    pub(super) fn admitted(&mut self, model_group: &str, now_ms: f64) {
+    /// A request was admitted: if the account was parked, this one asks for all (true), and the others stay away meanwhile.
+    pub(super) fn admitted(&mut self, model_group: &str, now_ms: f64) -> bool {
+        let mut is_probe = false;
         let probed = self
             .parked
             .iter_mut()
             .chain(self.closed_models.get_mut(model_group));
         for park in probed {
             park.until_ms = now_ms + PROBE_MS;
+            park.is_probed = true;
+            is_probe = true;
         }
-        if self.failures_in_a_row >= FAILURES_TO_OPEN {
-            self.held_until_ms = self.held_until_ms.max(now_ms + FIRST_HOLD_MS);
-        }
+        is_probe
     }
 
     /// What an attempt's outcome says about the account.
     pub(super) fn note(&mut self, model_group: &Arc<str>, outcome: Outcome, now_ms: f64) {
         match outcome {
             Outcome::Overloaded | Outcome::Broken => {
+                // Sent before the account was held back: one trouble with many requests in flight is still one.
+                if now_ms < self.held_until_ms {
+                    return;
+                }
                 self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
                 if let Some(doublings) = self.failures_in_a_row.checked_sub(FAILURES_TO_OPEN) {
                     let hold_ms = FIRST_HOLD_MS * f64::from(doublings.min(10)).exp2();
@@ -157,6 +169,7 @@ mod tests {
         health.note(&group(), Outcome::KeyRefused, 0.0);
         assert!(is_parked(&health, "m", 59_999.0) && is_parked(&health, "other", 1.0));
         assert!(!is_parked(&health, "m", 60_000.0));
+        health.admitted("m", 60_000.0);
         health.note(&group(), Outcome::KeyRefused, 60_000.0);
         assert!(is_parked(&health, "m", 179_999.0));
         health.note(&group(), Outcome::Ok, 180_000.0);
@@ -196,13 +209,31 @@ mod tests {
         assert!(held_until(&health) <= 0.0);
         health.note(&group(), Outcome::Overloaded, 0.0);
         assert_eq!(held_until(&health), 1_000.0);
-        health.note(&group(), Outcome::Overloaded, 0.0);
-        assert_eq!(held_until(&health), 2_000.0);
-        for _ in 0..100 {
-            health.note(&group(), Outcome::Overloaded, 0.0);
+        health.note(&group(), Outcome::Overloaded, 1_000.0);
+        assert_eq!(held_until(&health), 3_000.0);
+        for failure in 1..100 {
+            health.note(&group(), Outcome::Overloaded, 40_000.0 * f64::from(failure));
         }
-        assert_eq!(held_until(&health), 30_000.0);
+        assert_eq!(held_until(&health), 99.0 * 40_000.0 + 30_000.0);
         health.note(&group(), Outcome::BadRequest, 0.0);
         assert!(held_until(&health) <= 0.0);
+    }
+
+    #[test]
+    fn failures_and_refusals_of_requests_in_flight_together_count_once() {
+        let mut health = Health::default();
+        for _ in 0..30 {
+            health.note(&group(), Outcome::Broken, 0.0);
+        }
+        assert_eq!(
+            health.access("m", 0.0),
+            Access::Open {
+                not_before_ms: 1_000.0
+            }
+        );
+        for _ in 0..30 {
+            health.note(&group(), Outcome::KeyRefused, 0.0);
+        }
+        assert!(is_parked(&health, "m", 59_999.0) && !is_parked(&health, "m", 60_000.0));
     }
 }

@@ -40,7 +40,7 @@ pub use self::{
 use crate::{
     attempt::Outcome,
     config::{Account, Settings},
-    quota::{Candidate, Cost, Store},
+    quota::{Booking, Candidate, Cost, Store},
 };
 
 /// The accounts of one pool and those who wait for them.
@@ -53,6 +53,16 @@ pub struct Scheduler {
     changed: Notify,
     started: Instant,
     waiting: AtomicUsize,
+    /// Lanes that a 429 has closed, as far as this process knows: those who booked before it look here before they send.
+    blocks: Mutex<Vec<Block>>,
+}
+
+/// A lane on which nothing may be sent before a moment.
+#[derive(Debug)]
+struct Block {
+    quota_group: usize,
+    model_group: Arc<str>,
+    until_ms: f64,
 }
 
 /// One account as the scheduler sees it.
@@ -142,7 +152,22 @@ impl Scheduler {
             changed: Notify::new(),
             started: Instant::now(),
             waiting: AtomicUsize::new(0),
+            blocks: Mutex::default(),
         }
+    }
+
+    fn blocks(&self) -> MutexGuard<'_, Vec<Block>> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_block(&self, booking: &Booking, until_ms: f64, now_ms: f64) {
+        let mut blocks = self.blocks();
+        blocks.retain(|block| block.until_ms > now_ms);
+        blocks.push(Block {
+            quota_group: booking.quota_group,
+            model_group: booking.model_group.clone(),
+            until_ms,
+        });
     }
 
     /// Milliseconds on this scheduler's clock.

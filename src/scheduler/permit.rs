@@ -9,7 +9,7 @@ use crate::{
     attempt::Outcome,
     headers::Reading,
     outcome::LimitHit,
-    quota::{Booking, Cost, Settlement},
+    quota::{Booking, Settlement, Unspent},
 };
 
 /// A guard over a booking. Dropped unsent it gives all back; dropped after sending it keeps what OpenAI has counted.
@@ -20,7 +20,8 @@ pub struct Permit {
     // None once settled.
     booking: Option<Booking>,
     sent: bool,
-    _slot: Option<OwnedSemaphorePermit>,
+    is_probe: bool,
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 /// What an answer says about a booking.
@@ -28,8 +29,8 @@ pub struct Permit {
 pub struct Settling {
     /// What the answer means.
     pub outcome: Outcome,
-    /// What OpenAI has not counted of the booking.
-    pub unspent: Cost,
+    /// What OpenAI has not counted of the booking, where the reading does not say what is left.
+    pub unspent: Unspent,
     /// What its headers said.
     pub reading: Reading,
     /// The limit that a 429 named.
@@ -53,7 +54,8 @@ impl Permit {
             account,
             booking: Some(booking),
             sent: false,
-            _slot: slot,
+            is_probe: false,
+            slot,
         }
     }
 
@@ -67,11 +69,13 @@ impl Permit {
         self.booking.as_ref()?.tokens_left
     }
 
-    /// The room that was taken.
-    pub fn cost(&self) -> Cost {
-        self.booking
-            .as_ref()
-            .map_or(Cost::NOTHING, |booking| booking.cost)
+    /// This request asks for all others whether its parked account works again.
+    pub(super) fn mark_as_probe(&mut self) {
+        self.is_probe = true;
+    }
+
+    pub(super) fn is_probe(&self) -> bool {
+        self.is_probe
     }
 
     /// From here on OpenAI may have counted the request.
@@ -91,10 +95,15 @@ impl Permit {
         self.close(booking, settling, now_ms);
     }
 
-    fn close(&self, booking: Booking, settling: Settling, now_ms: f64) {
+    fn close(&mut self, booking: Booking, settling: Settling, now_ms: f64) {
+        if let Some(block_ms) = settling.block_ms {
+            self.scheduler
+                .note_block(&booking, now_ms + block_ms, now_ms);
+        }
         self.scheduler.store.settle(
             Settlement {
                 booking,
+                refused: matches!(settling.outcome, Outcome::Limited | Outcome::TooLarge),
                 unspent: settling.unspent,
                 reading: settling.reading,
                 limit_hit: settling.limit_hit,
@@ -102,6 +111,9 @@ impl Permit {
             },
             now_ms,
         );
+        // The place is free before anybody is woken: one who looked too early would sleep on.
+        self.slot = None;
+        self.seat().in_flight.fetch_sub(1, Ordering::Relaxed);
         // Somebody may start earlier now than it was told.
         self.scheduler.changed.notify_waiters();
     }
@@ -113,12 +125,11 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.seat().in_flight.fetch_sub(1, Ordering::Relaxed);
         if let Some(booking) = self.booking.take() {
             let unspent = if self.sent {
-                Cost::NOTHING
+                Unspent::Nothing
             } else {
-                booking.cost
+                Unspent::All
             };
             let settling = Settling {
                 outcome: Outcome::Aborted,

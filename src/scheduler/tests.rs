@@ -3,7 +3,12 @@
 use tokio::time::timeout_at;
 
 use super::*;
-use crate::{attempt::Outcome, config::Settings, error::Code, quota::MemoryStore};
+use crate::{
+    attempt::Outcome,
+    config::Settings,
+    error::Code,
+    quota::{MemoryStore, Unspent},
+};
 
 fn scheduler(accounts: &str) -> Arc<Scheduler> {
     let settings = Settings::parse(&format!(r#"{{"accounts":{accounts}}}"#)).unwrap();
@@ -35,7 +40,7 @@ fn want(tokens: f64) -> Want {
 fn settled(permit: Permit, outcome: Outcome) {
     permit.settle(Settling {
         outcome,
-        unspent: Cost::NOTHING,
+        unspent: Unspent::Nothing,
         reading: crate::headers::Reading::default(),
         limit_hit: None,
         block_ms: None,
@@ -58,8 +63,8 @@ async fn a_request_waits_exactly_until_the_first_account_has_room() {
     spend(&scheduler, &want(500.0)).await;
     let started = Instant::now();
     assert_eq!(spend(&scheduler, &want(400.0)).await, 1);
-    // The second account lacks 300 of 400 tokens and refills 10 a second.
-    assert_eq!(started.elapsed().as_millis().div_ceil(10), 3000);
+    // The second account lacks 300 of 400 tokens and a margin of 6, and refills 10 a second.
+    assert_eq!(started.elapsed().as_millis().div_ceil(10), 3060);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,8 +122,8 @@ async fn a_caller_that_goes_away_while_it_waits_leaves_its_room_to_the_next() {
     assert_eq!(scheduler.waiting(), 0);
     let started = Instant::now();
     spend(&scheduler, &want(60.0)).await;
-    // Five seconds have passed; 50 tokens are back, and 60 are needed.
-    assert_eq!(started.elapsed(), Duration::from_secs(1));
+    // Five seconds have passed; 50 tokens are back, and 60 and a margin of 6 are needed.
+    assert_eq!(started.elapsed(), Duration::from_millis(1_600));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +138,8 @@ async fn room_that_comes_too_late_is_refused_at_once_with_the_true_wait() {
     };
     let error = scheduler.admit(&hurried).await.unwrap_err();
     assert_eq!(error.code(), Code::Wait);
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+    // 300 tokens and a margin of 6, at 10 a second.
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(30_600)));
     assert_eq!(started.elapsed(), Duration::ZERO);
 }
 

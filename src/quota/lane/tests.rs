@@ -1,0 +1,359 @@
+//! A lane against numbers worked out by hand.
+
+use std::time::Duration;
+
+use super::*;
+use crate::headers::Meter;
+
+const DAY_MS: f64 = 86_400_000.0;
+const UNKNOWN: Reading = Reading {
+    requests: Meter {
+        limit: None,
+        remaining: None,
+        reset: None,
+        stated_window: None,
+    },
+    tokens: Meter {
+        limit: None,
+        remaining: None,
+        reset: None,
+        stated_window: None,
+    },
+};
+
+fn limits(requests: f64, tokens: f64) -> Limits {
+    Limits {
+        requests_per_minute: Some(requests),
+        tokens_per_minute: Some(tokens),
+        ..Limits::default()
+    }
+}
+
+fn tokens(tokens: f64) -> Cost {
+    Cost {
+        requests: 1.0,
+        tokens,
+    }
+}
+
+/// A reading of the tokens alone.
+fn reading(limit: f64, remaining: f64) -> Reading {
+    let missing = (limit - remaining) / limit * 60.0;
+    Reading {
+        tokens: Meter {
+            limit: Some(limit),
+            remaining: Some(remaining),
+            reset: Some(Duration::from_secs_f64(missing)),
+            stated_window: None,
+        },
+        ..UNKNOWN
+    }
+}
+
+fn end(unspent: Unspent, reading: &Reading) -> End<'_> {
+    End {
+        refused: false,
+        unspent,
+        reading,
+        limit_hit: None,
+    }
+}
+
+fn settle(lane: &mut Lane, taken: &Taken, unspent: Unspent, reading: &Reading, now_ms: f64) {
+    lane.settle(taken, &end(unspent, reading), &Limits::default(), now_ms);
+}
+
+fn left(lane: &Lane, now_ms: f64) -> f64 {
+    lane.left(now_ms).1.unwrap()
+}
+
+#[test]
+fn the_tightest_bucket_decides_the_wait() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    lane.book(tokens(6_000.0), 0.0, 0.0);
+    // 100 tokens and a margin of 60, at 100 a second.
+    assert_eq!(lane.wait_for(tokens(100.0), 0.0), 1_600.0);
+    let mut lane = Lane::new(&limits(1.0, 6_000.0), 0.0);
+    lane.book(tokens(1.0), 0.0, 0.0);
+    assert_eq!(lane.wait_for(tokens(1.0), 0.0), 60_000.0);
+}
+
+#[test]
+fn day_limits_hold_beside_minute_limits() {
+    let day = Limits {
+        requests_per_day: Some(1.0),
+        ..limits(100.0, 1_000.0)
+    };
+    let mut lane = Lane::new(&day, 0.0);
+    lane.book(tokens(1.0), 0.0, 0.0);
+    assert_eq!(lane.wait_for(tokens(1.0), 0.0), DAY_MS);
+}
+
+#[test]
+fn a_block_is_never_shortened() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    lane.block_until(5_000.0);
+    lane.block_until(2_000.0);
+    assert_eq!(lane.wait_for(tokens(1.0), 1_000.0), 4_000.0);
+    assert_eq!(lane.wait_for(tokens(1.0), 9_000.0), 0.0);
+}
+
+#[test]
+fn a_cost_above_a_known_limit_names_the_limit() {
+    let lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    assert_eq!(
+        lane.exceeded_by(tokens(6_001.0)),
+        Some((Metric::TokensPerMinute, 6_000.0))
+    );
+    assert_eq!(lane.exceeded_by(tokens(6_000.0)), None);
+    // The margin is given up where the request needs all.
+    assert_eq!(lane.wait_for(tokens(6_000.0), 0.0), 0.0);
+    let unknown = Lane::new(&Limits::default(), 0.0);
+    assert_eq!(unknown.exceeded_by(tokens(1e12)), None);
+}
+
+#[test]
+fn unknown_limits_are_learned_and_configured_ones_only_lowered() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    let taken = lane.book(tokens(600.0), 0.0, 0.0);
+    settle(
+        &mut lane,
+        &taken,
+        Unspent::Nothing,
+        &reading(1_000.0, 400.0),
+        0.0,
+    );
+    assert_eq!(lane.left(0.0), (None, Some(400.0)));
+
+    let configured = limits(10.0, 500.0);
+    let mut lane = Lane::new(&configured, 0.0);
+    for (limit, known) in [(1_000.0, 500.0), (300.0, 300.0), (400.0, 400.0)] {
+        let taken = lane.book(tokens(0.0), 0.0, 0.0);
+        let reading = reading(limit, limit);
+        lane.settle(&taken, &end(Unspent::Nothing, &reading), &configured, 0.0);
+        assert_eq!(lane.limits(), (Some(10.0), Some(known)));
+    }
+}
+
+#[test]
+fn a_limit_that_changes_is_followed_with_one_answer() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    let taken = lane.book(tokens(0.0), 0.0, 0.0);
+    settle(
+        &mut lane,
+        &taken,
+        Unspent::Nothing,
+        &reading(1_000.0, 1_000.0),
+        0.0,
+    );
+    let taken = lane.book(tokens(100.0), 0.0, 0.0);
+    settle(
+        &mut lane,
+        &taken,
+        Unspent::Nothing,
+        &reading(500.0, 400.0),
+        0.0,
+    );
+    assert_eq!(lane.limits().1, Some(500.0));
+    assert_eq!(
+        lane.exceeded_by(tokens(501.0)),
+        Some((Metric::TokensPerMinute, 500.0))
+    );
+}
+
+#[test]
+fn a_reading_that_agrees_changes_nothing() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    let taken = lane.book(tokens(1_000.0), 500.0, 0.0);
+    let before = left(&lane, 30_000.0);
+    // Sent at 500 ms, when 50 tokens were back.
+    settle(
+        &mut lane,
+        &taken,
+        Unspent::Nothing,
+        &reading(6_000.0, 5_050.0),
+        30_000.0,
+    );
+    assert!((left(&lane, 30_000.0) - before).abs() < 1e-6);
+}
+
+#[test]
+fn less_room_than_booked_is_believed_faster_than_more() {
+    for (remaining, moved) in [(4_000.0, -500.0), (5_400.0, 100.0)] {
+        let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+        let taken = lane.book(tokens(1_000.0), 0.0, 0.0);
+        settle(
+            &mut lane,
+            &taken,
+            Unspent::Nothing,
+            &reading(6_000.0, remaining),
+            0.0,
+        );
+        assert!(
+            (left(&lane, 0.0) - (5_000.0 + moved)).abs() < 1e-6,
+            "{remaining}"
+        );
+    }
+}
+
+#[test]
+fn a_reading_corrects_once_however_late_and_in_whatever_order_answers_come() {
+    // Somebody else took 1,000 tokens before either request: both readings say so, and the second finds part of it corrected.
+    for order in [[0, 1], [1, 0]] {
+        let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+        let taken = [
+            lane.book(tokens(100.0), 0.0, 0.0),
+            lane.book(tokens(100.0), 0.0, 0.0),
+        ];
+        let readings = [reading(6_000.0, 4_900.0), reading(6_000.0, 4_800.0)];
+        for index in order {
+            settle(
+                &mut lane,
+                &taken[index],
+                Unspent::Nothing,
+                &readings[index],
+                0.0,
+            );
+        }
+        // 1,000 × (1 − 0.5 × 0.5) of it is corrected.
+        assert!(
+            (left(&lane, 0.0) - (5_800.0 - 750.0)).abs() < 1e-6,
+            "{order:?}"
+        );
+    }
+}
+
+#[test]
+fn two_requests_that_overtake_each_other_on_the_wire_cancel() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    let first = lane.book(tokens(1_000.0), 0.0, 0.0);
+    let second = lane.book(tokens(1_000.0), 0.0, 0.0);
+    // The second arrived first.
+    settle(
+        &mut lane,
+        &second,
+        Unspent::Nothing,
+        &reading(6_000.0, 5_000.0),
+        0.0,
+    );
+    settle(
+        &mut lane,
+        &first,
+        Unspent::Nothing,
+        &reading(6_000.0, 4_000.0),
+        0.0,
+    );
+    let error = left(&lane, 0.0) - 4_000.0;
+    assert!(error.abs() < 0.5 * 1_000.0, "{error}");
+}
+
+#[test]
+fn a_refusal_takes_the_servers_number_and_keeps_room_back() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    let taken = lane.book(tokens(1_000.0), 0.0, 0.0);
+    let reading = reading(6_000.0, 500.0);
+    let refused = End {
+        refused: true,
+        unspent: Unspent::Tokens,
+        reading: &reading,
+        limit_hit: None,
+    };
+    lane.settle(&taken, &refused, &Limits::default(), 0.0);
+    assert!((left(&lane, 0.0) - 500.0).abs() < 1e-6);
+    // The margin is at its most, a fifth of the capacity, and the charge of a token at its most, 4: 100 tokens need 1,600 to
+    // be there, at 100 a second.
+    assert_eq!(lane.wait_for(tokens(100.0), 0.0), 11_000.0);
+}
+
+#[test]
+fn what_is_charged_for_an_estimated_token_is_learned() {
+    let mut lane = Lane::new(&limits(600.0, 60_000.0), 0.0);
+    let mut real = 60_000.0;
+    for request in 0..480 {
+        let now_ms = f64::from(request) * 500.0;
+        real = f64::min(60_000.0, real + 500.0);
+        let taken = lane.book(tokens(1_000.0), 0.0, now_ms);
+        real -= 500.0;
+        settle(
+            &mut lane,
+            &taken,
+            Unspent::Nothing,
+            &reading(60_000.0, real),
+            now_ms,
+        );
+    }
+    let taken = lane.book(tokens(1_000.0), 0.0, 240_000.0);
+    // The prior, a tenth of the capacity, still weighs a tenth beside a minute's 60,000 tokens.
+    assert!(
+        (500.0..600.0).contains(&taken.cost.tokens),
+        "{}",
+        taken.cost.tokens
+    );
+}
+
+#[test]
+fn an_observation_without_limits_counts_and_never_forbids() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    lane.observe(tokens(100.0), Some(0.0), Some(50.0), 0.0);
+    assert_eq!(lane.left(0.0), (Some(0.0), Some(50.0)));
+    assert!(lane.wait_for(tokens(10.0), 0.0) > 0.0);
+    assert_eq!(lane.exceeded_by(tokens(1_000.0)), None);
+    // More was seen later: the first sight was no limit.
+    lane.observe(tokens(10.0), Some(900.0), Some(80_000.0), 0.0);
+    assert_eq!(lane.left(0.0), (Some(900.0), Some(80_000.0)));
+    // Nothing was read: what was used is gone all the same.
+    lane.observe(tokens(30_000.0), None, None, 0.0);
+    assert_eq!(lane.left(0.0), (Some(899.0), Some(50_000.0)));
+}
+
+#[test]
+fn a_limit_learned_after_a_booking_gets_nothing_back_from_it() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    let taken = lane.book(tokens(100.0), 0.0, 0.0);
+    lane.observe(tokens(100.0), None, Some(50.0), 0.0);
+    settle(&mut lane, &taken, Unspent::All, &UNKNOWN, 0.0);
+    assert_eq!(left(&lane, 0.0), 50.0);
+}
+
+#[test]
+fn a_lane_of_unknown_limits_starts_with_one_request_and_doubles_with_each_answer() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    let mut under_way = Vec::new();
+    let mut admitted = Vec::new();
+    for _ in 0..4 {
+        let before = under_way.len();
+        while !lane.is_starting(0.0) {
+            under_way.push(lane.book(tokens(1.0), 0.0, 0.0));
+        }
+        admitted.push(under_way.len() - before);
+        let taken = under_way.pop().unwrap();
+        settle(&mut lane, &taken, Unspent::Nothing, &UNKNOWN, 0.0);
+    }
+    assert_eq!(admitted, [1, 2, 3, 5]);
+}
+
+#[test]
+fn a_lane_of_unknown_limits_doubles_each_second_while_answers_are_slow() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    let mut admitted = Vec::new();
+    for second in 0..4 {
+        let now_ms = f64::from(second) * 1_000.0;
+        let mut count = 0;
+        while !lane.is_starting(now_ms) {
+            lane.book(tokens(1.0), 0.0, now_ms);
+            count += 1;
+        }
+        admitted.push(count);
+    }
+    assert_eq!(admitted, [1, 1, 2, 4]);
+}
+
+#[test]
+fn a_lane_is_idle_only_when_nothing_would_be_forgotten() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    assert!(lane.is_idle(0.0));
+    let taken = lane.book(tokens(600.0), 0.0, 0.0);
+    settle(&mut lane, &taken, Unspent::Nothing, &UNKNOWN, 0.0);
+    assert!(!lane.is_idle(100.0));
+    assert!(lane.is_idle(6_000.0));
+}
