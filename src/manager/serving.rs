@@ -81,6 +81,7 @@ impl Manager {
             refused_by: Vec::new(),
             held: Vec::new(),
             force: options.force,
+            is_repeat: false,
             patience: max_wait,
         };
         let mut tries = Tries::new(
@@ -121,6 +122,7 @@ impl Manager {
             }
             // Only the first attempt may go where the books say that nothing is left; OpenAI has answered it.
             want.force = false;
+            want.is_repeat = true;
             last = Some(attempt);
         }
     }

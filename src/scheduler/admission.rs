@@ -33,9 +33,16 @@ impl Scheduler {
     pub async fn admit(self: &Arc<Self>, want: &Want) -> Result<Permit> {
         let _waiting = Waiting::new(&self.waiting);
         let deadline = Instant::now() + want.patience;
+        let mut had_a_turn = want.is_repeat;
         loop {
             self.sit_out_own_holds(want, deadline).await?;
-            let (permit, wait) = self.book_in_turn(want, deadline).await?;
+            let (permit, wait) = if had_a_turn {
+                // It came before all who stand in line now.
+                self.book_when_free(want, deadline).await?
+            } else {
+                self.book_in_turn(want, deadline).await?
+            };
+            had_a_turn = true;
             // The room is booked, so the permit's guard gives it back if the caller goes away in its sleep. A sleep of
             // nothing would still last until the timer's next millisecond.
             if wait.is_zero() {

@@ -104,6 +104,8 @@ pub struct Want {
     pub held: Vec<(usize, f64)>,
     /// Send now, even where nothing is left.
     pub force: bool,
+    /// It had its turn in line before, and was sent in vain.
+    pub is_repeat: bool,
     /// The longest time to wait from now.
     pub patience: Duration,
 }

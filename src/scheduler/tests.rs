@@ -33,6 +33,7 @@ fn want(tokens: f64) -> Want {
         refused_by: Vec::new(),
         held: Vec::new(),
         force: false,
+        is_repeat: false,
         patience: Duration::from_secs(120),
     }
 }
@@ -293,4 +294,57 @@ async fn a_burst_on_unknown_limits_starts_slowly_and_is_served() {
     // One on each account before the first answer; 1 + 2 + 4 + … by 100 ms each afterwards.
     assert_eq!(most.load(Ordering::Relaxed), 2);
     assert!(scheduler.now_ms() < 1_000.0, "{}", scheduler.now_ms());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_sent_in_vain_goes_before_those_who_came_later() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
+    spend(&scheduler, &want(600.0)).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for (name, is_repeat) in [("first", false), ("second", false), ("again", true)] {
+        let (scheduler, order) = (scheduler.clone(), order.clone());
+        tasks.push(tokio::spawn(async move {
+            let repeated = Want {
+                is_repeat,
+                ..want(60.0)
+            };
+            spend(&scheduler, &repeated).await;
+            order.lock().unwrap().push(name);
+        }));
+        tokio::task::yield_now().await;
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // Who has the turn keeps it; who waits for it does not go first.
+    let order = order.lock().unwrap().clone();
+    assert!(
+        order.iter().position(|name| *name == "again")
+            < order.iter().position(|name| *name == "second")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_reaches_those_who_booked_before_it() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":6000}}}]"#);
+    let mut first = scheduler.admit(&want(5_940.0)).await.unwrap();
+    first.sending();
+    // 60 tokens and the margin are back in 600 ms: booked ahead.
+    let waiting = scheduler.clone();
+    let second = tokio::spawn(async move {
+        spend(&waiting, &want(60.0)).await;
+        waiting.now_ms()
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    first.settle(Settling {
+        outcome: Outcome::Limited,
+        unspent: Unspent::Tokens,
+        reading: crate::headers::Reading::default(),
+        limit_hit: None,
+        block_ms: Some(4_000.0),
+    });
+    assert!(second.await.unwrap() >= 4_100.0);
 }
