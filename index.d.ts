@@ -106,6 +106,11 @@ export interface ManagerConfig {
   modelGroups?: Record<string, string>
   /** By model; goes before the built-in table. */
   prices?: Record<string, Price>
+  /**
+   * Tenant → its share among tenants that wait. Above 0.
+   * @default 1 each
+   */
+  tenantWeights?: Record<string, number>
 }
 
 /** The older module's `constants.js`, taken as it is; what else it holds is passed over. */
@@ -376,6 +381,14 @@ export interface CallOptions {
   timeoutsMs?: Timeouts
   /** Labels of the accounts that may serve it. @default all */
   accounts?: string[]
+  /**
+   * Who waits with a higher one goes first. Among equals, calls with a `maxWaitMs` of their own go by its end, then tenants
+   * share fairly, then who came first. From -1000 to 1000.
+   * @default 0
+   */
+  priority?: number
+  /** Callers that share fairly while they wait: one with many requests in line delays another's by one. @default one for all without a name */
+  tenant?: string
 }
 
 /** How a request was served. */

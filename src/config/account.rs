@@ -141,7 +141,7 @@ impl Account {
             account.limits = limits_by_model(&limits)?;
         }
         if let Some(most) = object.get("maxConcurrency") {
-            account.max_concurrency = NonZeroU32::new(most.whole(1, 1_000_000)?);
+            account.max_concurrency = NonZeroU32::new(most.whole(1, 1_000_000)?.unsigned_abs());
         }
         account.quota_group = match object.get("quotaGroup") {
             Some(group) => group.text()?.into(),

@@ -37,6 +37,7 @@ const FIELDS: &[&str] = &[
     "modelAliases",
     "modelGroups",
     "prices",
+    "tenantWeights",
 ];
 
 /// Everything that a manager needs to know.
@@ -56,6 +57,8 @@ pub struct Settings {
     pub model_groups: HashMap<String, String>,
     /// Model → its price, before our own table.
     pub prices: HashMap<String, Price>,
+    /// Tenant → its share among tenants that wait; 1 for all others.
+    pub tenant_weights: HashMap<String, f64>,
 }
 
 /// The bounds of a call's phases.
@@ -126,6 +129,7 @@ impl Settings {
             model_aliases: HashMap::new(),
             model_groups: HashMap::new(),
             prices: HashMap::new(),
+            tenant_weights: HashMap::new(),
         })
     }
 
@@ -159,7 +163,7 @@ fn parse_settings(value: &Value) -> Result<Settings> {
         settings.max_wait = wait.milliseconds(0.0)?;
     }
     if let Some(retries) = object.get("maxRetries") {
-        settings.max_retries = Some(retries.whole(0, options::MOST_RETRIES)?);
+        settings.max_retries = Some(retries.whole(0, options::MOST_RETRIES)?.unsigned_abs());
     }
     if let Some(timeouts) = object.get("timeoutsMs") {
         settings.timeouts = options::timeouts(&timeouts, Timeouts::default())?;
@@ -169,6 +173,15 @@ fn parse_settings(value: &Value) -> Result<Settings> {
     }
     if let Some(groups) = object.get("modelGroups") {
         settings.model_groups = names(&groups)?;
+    }
+    if let Some(weights) = object.get("tenantWeights") {
+        for (tenant, weight) in weights
+            .entries("an object of tenants and their weights")?
+            .iter()
+        {
+            let weight = weight.positive()?;
+            settings.tenant_weights.insert(tenant.to_owned(), weight);
+        }
     }
     if let Some(prices) = object.get("prices") {
         for (model, price) in prices

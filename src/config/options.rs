@@ -8,7 +8,10 @@ use super::{Timeouts, reader::Field};
 use crate::error::{Code, Error, Result};
 
 /// More further attempts than this are a mistake.
-pub(super) const MOST_RETRIES: u32 = 100;
+pub(super) const MOST_RETRIES: i32 = 100;
+
+/// Priorities lie between this and its negative.
+const HIGHEST_PRIORITY: i32 = 1_000;
 
 /// The options of one call; what is `None` comes from the settings.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,6 +24,10 @@ pub struct CallOptions {
     pub timeouts: Option<Timeouts>,
     /// Labels of the accounts that may serve it.
     pub accounts: Option<Vec<String>>,
+    /// Higher goes first.
+    pub priority: i32,
+    /// Callers that share fairly.
+    pub tenant: Option<String>,
     /// Send now, even where the books say that nothing is left.
     pub force: bool,
 }
@@ -35,16 +42,24 @@ impl CallOptions {
             "maxRetries",
             "timeoutsMs",
             "accounts",
+            "priority",
+            "tenant",
         ])?;
         let mut options = CallOptions::default();
         if let Some(wait) = object.get("maxWaitMs") {
             options.max_wait = Some(wait.milliseconds(0.0)?);
         }
         if let Some(retries) = object.get("maxRetries") {
-            options.max_retries = Some(retries.whole(0, MOST_RETRIES)?);
+            options.max_retries = Some(retries.whole(0, MOST_RETRIES)?.unsigned_abs());
         }
         if let Some(field) = object.get("timeoutsMs") {
             options.timeouts = Some(timeouts(&field, defaults)?);
+        }
+        if let Some(priority) = object.get("priority") {
+            options.priority = priority.whole(-HIGHEST_PRIORITY, HIGHEST_PRIORITY)?;
+        }
+        if let Some(tenant) = object.get("tenant") {
+            options.tenant = Some(tenant.text()?.to_owned());
         }
         if let Some(field) = object.get("accounts") {
             let labels = field.elements()?;
@@ -71,7 +86,7 @@ impl CallOptions {
             .transpose()?;
         Ok(CallOptions {
             max_retries: retries
-                .map(|field| field.whole(0, MOST_RETRIES))
+                .map(|field| field.whole(0, MOST_RETRIES).map(i32::unsigned_abs))
                 .transpose()?,
             force: force == Some(1),
             ..CallOptions::default()

@@ -123,14 +123,14 @@ impl<'a> Field<'a> {
     }
 
     /// A whole number in a range.
-    pub(crate) fn whole(&self, least: u32, most: u32) -> Result<u32> {
+    pub(crate) fn whole(&self, least: i32, most: i32) -> Result<i32> {
         let accepted = format!("a whole number from {least} to {most}");
         let number = self.number(f64::from(least), f64::from(most), &accepted)?;
         if number.fract() != 0.0 {
             return Err(self.must_be(accepted));
         }
         // In range and whole, so the conversion is exact.
-        Ok(number as u32)
+        Ok(number as i32)
     }
 
     /// A time in milliseconds, from `least_ms` to a day.

@@ -13,11 +13,12 @@ use super::{
 use crate::{
     attempt::{Attempt, Outcome},
     client::{Answer, Failure},
+    config::CallOptions,
     error::Result,
     headers::Reading,
     outcome::{Verdict, judge},
     quota::{Cost, Unspent},
-    scheduler::{Permit, Settling, Want},
+    scheduler::{Order, Permit, Settling, Want},
     tokens::Estimate,
 };
 
@@ -82,6 +83,7 @@ impl Manager {
             held: Vec::new(),
             force: options.force,
             is_repeat: false,
+            order: self.order(options),
             patience: max_wait,
         };
         let mut tries = Tries::new(
@@ -234,6 +236,25 @@ impl Manager {
             tokens_left,
             waited: trail.waited,
             attempts: trail.attempts.clone(),
+        }
+    }
+
+    /// The place in line that the options ask for. Only a wait that this call names makes it urgent: the pool's longest wait
+    /// is the same for all.
+    fn order(&self, options: &CallOptions) -> Order {
+        let tenant = options.tenant.as_deref().unwrap_or_default();
+        Order {
+            priority: options.priority,
+            deadline_ms: options.max_wait.map_or(f64::INFINITY, |wait| {
+                self.scheduler.now_ms() + wait.as_secs_f64() * 1000.0
+            }),
+            tenant: tenant.into(),
+            weight: self
+                .settings
+                .tenant_weights
+                .get(tenant)
+                .copied()
+                .unwrap_or(1.0),
         }
     }
 

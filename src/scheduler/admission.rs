@@ -13,11 +13,18 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use super::{Candidates, Permit, Scheduler, Want, health::Access, milliseconds, queue::QueueKey};
+use super::{
+    Candidates, Permit, Scheduler, Want,
+    health::Access,
+    line::{LineKey, Place},
+    milliseconds,
+};
 use crate::{
     error::{Code, Error, Result},
-    quota::{Answer, Ask},
+    quota::{Answer, Ask, Standing},
 };
+
+const MINUTE_MS: f64 = 60_000.0;
 
 #[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
 enum Booked {
@@ -38,7 +45,7 @@ impl Scheduler {
             self.sit_out_own_holds(want, deadline).await?;
             let (permit, wait) = if had_a_turn {
                 // It came before all who stand in line now.
-                self.book_when_free(want, deadline).await?
+                self.book_when_free(want, None, deadline).await?
             } else {
                 self.book_in_turn(want, deadline).await?
             };
@@ -56,7 +63,7 @@ impl Scheduler {
         }
     }
 
-    /// Books room when all who came before have theirs.
+    /// Books room when all who go before have theirs.
     async fn book_in_turn(
         self: &Arc<Self>,
         want: &Want,
@@ -66,13 +73,42 @@ impl Scheduler {
         // A caller that is kept from some account by itself must not keep others from it: it takes what is left over.
         let is_held = want.held.iter().any(|(_, until_ms)| *until_ms > now_ms);
         if want.force || is_held {
-            return self.book_when_free(want, deadline).await;
+            return self.book_when_free(want, None, deadline).await;
         }
-        let turn = timeout_at(deadline, self.queues.turn(self.queue_of(want))).await;
-        let Ok(_turn) = turn else {
-            return Err(self.too_late(want, None).await);
+        let place = self.lines.join(self.line_of(want), &want.order, want.cost);
+        if let Some(wait) = self.wait_in_line(want, &place).await
+            && is_after(wait, deadline)
+        {
+            return Err(self.too_late(want, Some(wait)).await);
+        }
+        let booked = self.book_when_free(want, Some(&place), deadline).await?;
+        place.leave_served();
+        Ok(booked)
+    }
+
+    /// How long a caller will wait with all who stand before it, as the books say now: until the accounts together hold what
+    /// they and it will take. `None` where an account's limits are not known, or nobody stands before it.
+    async fn wait_in_line(&self, want: &Want, place: &Place) -> Option<Duration> {
+        let ahead = place.ahead();
+        if ahead.requests == 0.0 {
+            return None;
+        }
+        let lanes = self.usable_lanes(want).await?;
+        let wait_ms = |amount: f64, left_and_limit: fn(&Standing) -> Option<(f64, f64)>| {
+            let known: Option<Vec<(f64, f64)>> = lanes.iter().map(left_and_limit).collect();
+            let (left, per_minute) = known?
+                .into_iter()
+                .fold((0.0, 0.0), |sum, lane| (sum.0 + lane.0, sum.1 + lane.1));
+            Some(((amount - left) * MINUTE_MS / per_minute).max(0.0))
         };
-        self.book_when_free(want, deadline).await
+        let tokens = wait_ms(ahead.tokens + want.cost.tokens, |lane| {
+            Some((lane.tokens_left?, lane.tokens_limit?))
+        });
+        let requests = wait_ms(ahead.requests + want.cost.requests, |lane| {
+            Some((lane.requests_left?, lane.requests_limit?))
+        });
+        let longest_ms = tokens.into_iter().chain(requests).reduce(f64::max)?;
+        longest_ms.is_finite().then(|| milliseconds(longest_ms))
     }
 
     /// Whether a permit's account may still be used for a want.
@@ -90,16 +126,16 @@ impl Scheduler {
         !is_blocked && !is_closed
     }
 
-    /// Callers of one queue wait for the same accounts: one that may only use a busy account must not keep others from
+    /// Callers of one line wait for the same accounts: one that may only use a busy account must not keep others from
     /// a free one.
-    fn queue_of(&self, want: &Want) -> QueueKey {
+    fn line_of(&self, want: &Want) -> LineKey {
         (
             want.model_group.clone(),
             want.usable_accounts(self.seats.len()),
         )
     }
 
-    /// A caller whose every account is held back by a backoff of its own waits outside the queue.
+    /// A caller whose every account is held back by a backoff of its own waits outside the line.
     async fn sit_out_own_holds(&self, want: &Want, deadline: Instant) -> Result<()> {
         let now_ms = self.now_ms();
         let held_until = |account: usize| {
@@ -120,13 +156,20 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Books room as soon as a lane and a place are free; returns the permit and the time until it may be used.
+    /// Books room as soon as this caller is the first of its line, and a lane and one of its account's concurrent requests are
+    /// free; returns the permit and the time until it may be used.
     async fn book_when_free(
         self: &Arc<Self>,
         want: &Want,
+        place: Option<&Place>,
         deadline: Instant,
     ) -> Result<(Permit, Duration)> {
         loop {
+            if let Some(place) = place
+                && timeout_at(deadline, place.until_first()).await.is_err()
+            {
+                return Err(self.too_late(want, None).await);
+            }
             // Registered before looking, so that no change is missed in between.
             let changed = self.changed.notified();
             tokio::pin!(changed);

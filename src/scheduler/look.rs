@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Access, Scheduler};
+use super::{Access, Scheduler, Want};
 use crate::{
     attempt::Outcome,
     error::Result,
@@ -23,6 +23,18 @@ pub struct AccountStanding {
 }
 
 impl Scheduler {
+    /// How the accounts that could serve a want now stand for it; `None` where the store does not tell.
+    pub(super) async fn usable_lanes(&self, want: &Want) -> Option<Vec<Standing>> {
+        let now_ms = self.now_ms();
+        let ask = Ask {
+            model_group: want.model_group.clone(),
+            cost: want.cost,
+            candidates: self.candidates(want, now_ms).lanes,
+            force: false,
+        };
+        self.store.look(&ask, now_ms).await.ok()
+    }
+
     /// How every account stands for a request of this cost, best first.
     pub async fn standings(
         &self,

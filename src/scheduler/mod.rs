@@ -1,17 +1,17 @@
 //! Waiting callers, and which account serves them.
 //!
 //! [`Scheduler::admit`] turns a [`Want`] into a [`Permit`]. Callers that could use the same accounts for the same model group
-//! stand in one queue, and only its head asks the store for room: so a large request is not overtaken for ever by small
-//! ones, and waiting costs nothing. The head leaves the queue as soon as its room is booked; several callers can then
-//! sleep until their moments side by side.
+//! stand in one [`line`], and only its first asks the store for room: so a large request is not overtaken for ever by
+//! small ones, and waiting costs nothing. The first leaves the line as soon as its room is booked; several callers can
+//! then sleep until their moments side by side.
 //!
 //! Accounts that refused their key, have no money, or fail ([`health`]) are left out or held back. The store never hears of them.
 
 mod admission;
 mod health;
+mod line;
 mod look;
 mod permit;
-mod queue;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -31,9 +31,10 @@ use tokio::{
 
 use self::{
     health::{Access, Health},
-    queue::Queues,
+    line::Lines,
 };
 pub use self::{
+    line::Order,
     look::AccountStanding,
     permit::{Permit, Settling},
 };
@@ -48,7 +49,7 @@ use crate::{
 pub struct Scheduler {
     seats: Vec<Seat>,
     store: Arc<dyn Store>,
-    queues: Queues,
+    lines: Lines,
     /// Room came back, a limit was learned, or a place became free.
     changed: Notify,
     started: Instant,
@@ -106,6 +107,8 @@ pub struct Want {
     pub force: bool,
     /// It had its turn in line before, and was sent in vain.
     pub is_repeat: bool,
+    /// Its place among those who wait.
+    pub order: Order,
     /// The longest time to wait from now.
     pub patience: Duration,
 }
@@ -150,7 +153,7 @@ impl Scheduler {
         Scheduler {
             seats,
             store,
-            queues: Queues::default(),
+            lines: Lines::default(),
             changed: Notify::new(),
             started: Instant::now(),
             waiting: AtomicUsize::new(0),

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{Candidates, Scheduler, Want, milliseconds};
-use crate::{
-    error::{Code, Error},
-    quota::Ask,
-};
+use crate::error::{Code, Error};
 
 impl Scheduler {
     /// No account can serve the want; says why for each.
@@ -75,14 +72,7 @@ impl Scheduler {
 
     /// The shortest wait of any usable account by the books, those who wait already left aside.
     async fn wait_as_it_stands(&self, want: &Want) -> Option<Duration> {
-        let now_ms = self.now_ms();
-        let ask = Ask {
-            model_group: want.model_group.clone(),
-            cost: want.cost,
-            candidates: self.candidates(want, now_ms).lanes,
-            force: false,
-        };
-        let lanes = self.store.look(&ask, now_ms).await.ok()?;
+        let lanes = self.usable_lanes(want).await?;
         let wait_ms = lanes.iter().map(|lane| lane.wait_ms).reduce(f64::min)?;
         wait_ms.is_finite().then(|| milliseconds(wait_ms))
     }

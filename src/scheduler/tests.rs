@@ -34,6 +34,12 @@ fn want(tokens: f64) -> Want {
         held: Vec::new(),
         force: false,
         is_repeat: false,
+        order: Order {
+            priority: 0,
+            deadline_ms: f64::INFINITY,
+            tenant: "".into(),
+            weight: 1.0,
+        },
         patience: Duration::from_secs(120),
     }
 }
@@ -347,4 +353,49 @@ async fn a_block_reaches_those_who_booked_before_it() {
         block_ms: Some(4_000.0),
     });
     assert!(second.await.unwrap() >= 4_100.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_higher_priority_overtakes_those_who_wait() {
+    let scheduler =
+        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
+    spend(&scheduler, &want(600.0)).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for (name, priority) in [("first", 0), ("second", 0), ("urgent", 5)] {
+        let (scheduler, order) = (scheduler.clone(), order.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut wanted = want(100.0);
+            wanted.order.priority = priority;
+            spend(&scheduler, &wanted).await;
+            order.lock().unwrap().push(name);
+        }));
+        tokio::task::yield_now().await;
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(*order.lock().unwrap(), ["urgent", "first", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_be_served_in_time_behind_others_is_refused_when_it_comes() {
+    let scheduler = scheduler(
+        r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600,"requestsPerMinute":99}}}]"#,
+    );
+    spend(&scheduler, &want(600.0)).await;
+    let waiting = scheduler.clone();
+    let first = tokio::spawn(async move { spend(&waiting, &want(500.0)).await });
+    tokio::task::yield_now().await;
+    let started = Instant::now();
+    // 500 tokens of the first and 100 of its own, at 10 a second.
+    let hurried = Want {
+        patience: Duration::from_secs(30),
+        ..want(100.0)
+    };
+    let error = scheduler.admit(&hurried).await.unwrap_err();
+    assert_eq!(error.code(), Code::Wait);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    first.await.unwrap();
 }

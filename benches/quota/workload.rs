@@ -1,0 +1,90 @@
+//! Who comes when, with how much.
+
+use std::f64::consts::TAU;
+
+use fastrand::Rng;
+
+use crate::{
+    RUN_MS,
+    scenario::{Arrivals, Scenario, Sizes},
+};
+
+/// How much more comes than all accounts can take: somebody waits at every moment, so that any room left is lost.
+const DEMAND: f64 = 1.5;
+
+/// Draws for the mean size of a request; its error is about 2 %, which only shifts the demand.
+const MEAN_DRAWS: u32 = 4_000;
+
+const MINUTE_MS: f64 = 60_000.0;
+const BURST_MS: f64 = 10_000.0;
+
+/// One request, as the provider sees it and as we do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request {
+    pub(crate) arrived_ms: f64,
+    /// Whose queue it stands in.
+    pub(crate) process: usize,
+    /// Tokens by our count.
+    pub(crate) estimate: u64,
+    /// Tokens that the provider charges.
+    pub(crate) charge: u64,
+}
+
+/// The requests of a run, in the order of their arrival.
+pub(crate) fn requests(scenario: &Scenario, seed: u64) -> Vec<Request> {
+    let mut rng = Rng::with_seed(seed);
+    let mean = {
+        let mut rng = rng.fork();
+        let total: u64 = (0..MEAN_DRAWS).map(|_| size(scenario, &mut rng)).sum();
+        total as f64 / f64::from(MEAN_DRAWS)
+    };
+    let per_minute: u64 = scenario.accounts.iter().map(minute_limit).sum();
+    let mean_gap_ms = MINUTE_MS * mean * scenario.bias / (DEMAND * per_minute as f64);
+    let mut requests = Vec::new();
+    let mut at_ms = 0.0;
+    loop {
+        // Gaps of a Poisson process; the logarithm's argument lies in (0, 1].
+        at_ms -= mean_gap_ms * (1.0 - rng.f64()).ln();
+        if at_ms >= RUN_MS {
+            return requests;
+        }
+        let estimate = size(scenario, &mut rng);
+        let deviation = 1.0 + scenario.error * (2.0 * rng.f64() - 1.0);
+        let charge = estimate as f64 * scenario.bias * deviation;
+        requests.push(Request {
+            arrived_ms: match scenario.arrivals {
+                Arrivals::Steady => at_ms,
+                Arrivals::Bursts => {
+                    let within = at_ms % MINUTE_MS;
+                    at_ms - within + within * BURST_MS / MINUTE_MS
+                }
+            },
+            process: rng.usize(..scenario.processes),
+            estimate,
+            charge: charge.round().max(1.0) as u64,
+        });
+    }
+}
+
+fn size(scenario: &Scenario, rng: &mut Rng) -> u64 {
+    match scenario.sizes {
+        Sizes::Chats => {
+            let smallest = scenario.accounts.iter().map(minute_limit).min();
+            let most = smallest.unwrap_or(0) as f64 * 0.8;
+            (6.6 + 0.9 * normal(rng))
+                .exp()
+                .clamp(100.0, most.max(100.0)) as u64
+        }
+        Sizes::Wide => (100.0 * 300_f64.powf(rng.f64())) as u64,
+    }
+}
+
+/// A standard normal variate (Box and Muller, 1958).
+fn normal(rng: &mut Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
+    radius * (TAU * rng.f64()).cos()
+}
+
+fn minute_limit(account: &crate::scenario::AccountPlan) -> u64 {
+    account.limits.tokens_per_minute.map_or(0, u64::from)
+}

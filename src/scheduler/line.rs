@@ -1,0 +1,312 @@
+//! The lines of those who wait: who may ask the store for room next.
+//!
+//! Order: priority, then the deadline that a caller named, then fairness between tenants, then arrival. Fairness is start-time
+//! fair queueing: each request gets a virtual start, the end of its tenant's last one, and an end one cost (over the
+//! tenant's weight) later; the smallest start goes first. So a tenant with a thousand requests in line delays another's
+//! first one by one request, not by a thousand.
+//!
+//! There is no turn to hand on: whoever finds itself first asks. One who is overtaken while it sleeps notices when it wakes.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+use crate::quota::Cost;
+
+/// Lines kept before those without anybody in them are dropped.
+const MOST_LINES: usize = 1_024;
+
+/// A model group, and the accounts that may serve the caller (`None` is all).
+pub(super) type LineKey = (Arc<str>, Option<Vec<usize>>);
+
+/// What decides a caller's place, besides when it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    /// Higher goes first.
+    pub priority: i32,
+    /// The moment that the caller named, on the scheduler's clock; infinite if it named none.
+    pub deadline_ms: f64,
+    /// Callers that share fairly; those without a name are one tenant.
+    pub tenant: Arc<str>,
+    /// The tenant's share, above 0.
+    pub weight: f64,
+}
+
+/// All lines of a scheduler.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    lines: Mutex<HashMap<LineKey, Arc<Line>>>,
+}
+
+#[derive(Debug, Default)]
+struct Line(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: BTreeMap<Rank, Waiting>,
+    arrivals: u64,
+    /// The virtual start of whoever left last with room.
+    virtual_now: f64,
+    /// The virtual end of each tenant's last request; forgotten when the line is empty.
+    virtual_ends: HashMap<Arc<str>, f64>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    cost: Cost,
+    /// Told when it becomes the first.
+    first: Arc<Notify>,
+}
+
+/// A place in a line; the smallest is the first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rank {
+    priority: i32,
+    deadline_ms: f64,
+    virtual_start: f64,
+    arrival: u64,
+}
+
+impl Eq for Rank {}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_priority = other.priority.cmp(&self.priority);
+        by_priority
+            .then(self.deadline_ms.total_cmp(&other.deadline_ms))
+            .then(self.virtual_start.total_cmp(&other.virtual_start))
+            .then(self.arrival.cmp(&other.arrival))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A caller's place; leaving is dropping it.
+#[derive(Debug)]
+pub(super) struct Place {
+    line: Arc<Line>,
+    rank: Rank,
+    first: Arc<Notify>,
+}
+
+impl Lines {
+    /// Joins a line.
+    pub(super) fn join(&self, key: LineKey, order: &Order, cost: Cost) -> Place {
+        let line = self.of(key);
+        let first = Arc::new(Notify::new());
+        let mut state = line.state();
+        let start = state
+            .virtual_ends
+            .get(&order.tenant)
+            .map_or(state.virtual_now, |end| end.max(state.virtual_now));
+        // Requests of no tokens take their turn as well.
+        let end = start + cost.tokens.max(1.0) / order.weight;
+        state.virtual_ends.insert(order.tenant.clone(), end);
+        state.arrivals += 1;
+        let rank = Rank {
+            priority: order.priority,
+            deadline_ms: order.deadline_ms,
+            virtual_start: start,
+            arrival: state.arrivals,
+        };
+        let waiting = Waiting {
+            cost,
+            first: first.clone(),
+        };
+        state.waiting.insert(rank, waiting);
+        drop(state);
+        Place { line, rank, first }
+    }
+
+    fn of(&self, key: LineKey) -> Arc<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= MOST_LINES && !lines.contains_key(&key) {
+            // Whoever waits holds a second reference.
+            lines.retain(|_, line| Arc::strong_count(line) > 1);
+        }
+        lines.entry(key).or_default().clone()
+    }
+}
+
+impl Line {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock panics between two changes that belong together.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Returns as soon as nobody is before this place.
+    pub(super) async fn until_first(&self) {
+        // A notice that came before is kept by Notify, so none is missed between looking and waiting.
+        while !self.is_first() {
+            self.first.notified().await;
+        }
+    }
+
+    fn is_first(&self) -> bool {
+        let state = self.line.state();
+        state
+            .waiting
+            .first_key_value()
+            .is_some_and(|(rank, _)| *rank == self.rank)
+    }
+
+    /// What those who stand before this place will take.
+    pub(super) fn ahead(&self) -> Cost {
+        let state = self.line.state();
+        let before = state.waiting.range(..self.rank);
+        before.fold(Cost::NOTHING, |sum, (_, waiting)| Cost {
+            requests: sum.requests + waiting.cost.requests,
+            tokens: sum.tokens + waiting.cost.tokens,
+        })
+    }
+
+    /// Leaves with room, so that virtual time goes on.
+    pub(super) fn leave_served(self) {
+        let mut state = self.line.state();
+        state.virtual_now = state.virtual_now.max(self.rank.virtual_start);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.line.state();
+        state.waiting.remove(&self.rank);
+        match state.waiting.first_key_value() {
+            Some((_, next)) => next.first.notify_one(),
+            None => state.virtual_ends.clear(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(priority: i32, deadline_ms: f64, tenant: &str, weight: f64) -> Order {
+        Order {
+            priority,
+            deadline_ms,
+            tenant: tenant.into(),
+            weight,
+        }
+    }
+
+    fn join(lines: &Lines, order: &Order) -> Place {
+        let cost = Cost {
+            requests: 1.0,
+            tokens: 10.0,
+        };
+        lines.join(("m".into(), None), order, cost)
+    }
+
+    /// The names of callers in the order in which they become the first.
+    fn served(callers: Vec<(&'static str, Order)>) -> Vec<&'static str> {
+        let lines = Lines::default();
+        let mut places: Vec<_> = callers
+            .iter()
+            .map(|(name, order)| (*name, join(&lines, order)))
+            .collect();
+        let mut served = Vec::new();
+        while !places.is_empty() {
+            let first = places
+                .iter()
+                .position(|(_, place)| place.is_first())
+                .unwrap();
+            let (name, place) = places.remove(first);
+            place.leave_served();
+            served.push(name);
+        }
+        served
+    }
+
+    const NONE: f64 = f64::INFINITY;
+
+    #[test]
+    fn priority_goes_before_deadline_before_arrival() {
+        assert_eq!(
+            served(vec![
+                ("late", order(0, NONE, "", 1.0)),
+                ("later", order(0, NONE, "", 1.0)),
+                ("due", order(0, 500.0, "", 1.0)),
+                ("due first", order(0, 400.0, "", 1.0)),
+                ("low", order(-1, 100.0, "", 1.0)),
+                ("high", order(1, NONE, "", 1.0)),
+            ]),
+            ["high", "due first", "due", "late", "later", "low"]
+        );
+    }
+
+    #[test]
+    fn a_tenant_with_many_requests_delays_another_by_one() {
+        let mut callers: Vec<_> = (0..100)
+            .map(|_| ("many", order(0, NONE, "many", 1.0)))
+            .collect();
+        callers.push(("one", order(0, NONE, "one", 1.0)));
+        let place = served(callers)
+            .iter()
+            .position(|name| *name == "one")
+            .unwrap();
+        assert!(place <= 1, "{place}");
+    }
+
+    #[test]
+    fn tenants_share_by_their_weights() {
+        let mut callers = Vec::new();
+        for _ in 0..60 {
+            callers.push(("heavy", order(0, NONE, "heavy", 3.0)));
+            callers.push(("light", order(0, NONE, "light", 1.0)));
+        }
+        let first: Vec<_> = served(callers).into_iter().take(40).collect();
+        let heavy = first.iter().filter(|name| **name == "heavy").count();
+        assert!((29..=31).contains(&heavy), "{heavy}");
+    }
+
+    #[test]
+    fn a_tenant_that_was_idle_gets_no_credit_for_it() {
+        let lines = Lines::default();
+        for _ in 0..50 {
+            let busy = join(&lines, &order(0, NONE, "busy", 1.0));
+            let waiting = join(&lines, &order(0, NONE, "busy", 1.0));
+            busy.leave_served();
+            waiting.leave_served();
+        }
+        let busy = join(&lines, &order(0, NONE, "busy", 1.0));
+        let idle: Vec<_> = (0..3)
+            .map(|_| join(&lines, &order(0, NONE, "idle", 1.0)))
+            .collect();
+        assert!(busy.is_first());
+        drop(busy);
+        assert!(idle[0].is_first());
+    }
+
+    #[test]
+    fn whoever_goes_away_leaves_its_place_to_the_next() {
+        let lines = Lines::default();
+        let order = order(0, NONE, "", 1.0);
+        let [first, second, third] = [(); 3].map(|()| join(&lines, &order));
+        assert_eq!(third.ahead().tokens, 20.0);
+        drop(second);
+        assert_eq!(third.ahead().tokens, 10.0);
+        drop(first);
+        assert!(third.is_first());
+    }
+
+    #[tokio::test]
+    async fn the_next_is_told_however_late_it_begins_to_wait() {
+        let lines = Lines::default();
+        let order = order(0, NONE, "", 1.0);
+        let (first, second) = (join(&lines, &order), join(&lines, &order));
+        drop(first);
+        second.until_first().await;
+    }
+}
