@@ -61,6 +61,7 @@ fn median_booking_ns(accounts: usize) -> f64 {
             })
             .collect(),
         force: false,
+        claimant: 1,
     };
     let mut samples: Vec<f64> = (0..SAMPLES)
         .map(|sample| {

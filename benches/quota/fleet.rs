@@ -200,6 +200,7 @@ impl Fleet<'_> {
                 .map(candidate)
                 .collect(),
             force: false,
+            claimant: request as u64 + 1,
         }
     }
 

@@ -58,7 +58,12 @@ impl Bucket {
 
     /// Milliseconds until the bucket holds `amount`; 0 if it does. An amount above the capacity counts as the capacity.
     pub fn wait_for(&self, amount: f64, now_ms: f64) -> f64 {
-        let missing = amount.min(self.capacity) - self.level(now_ms);
+        self.wait_behind(0.0, amount, now_ms)
+    }
+
+    /// The same for one who lets others take `ahead` first, which may be more than the bucket ever holds.
+    pub fn wait_behind(&self, ahead: f64, amount: f64, now_ms: f64) -> f64 {
+        let missing = ahead + amount.min(self.capacity) - self.level(now_ms);
         (missing / self.per_ms()).max(0.0)
     }
 
@@ -85,12 +90,12 @@ impl Bucket {
         }
     }
 
-    /// Follows a limit that became known or changed; what is in use stays in use.
+    /// Follows a limit that became known or changed; what is left stays, as far as the bucket holds it.
     pub fn set_capacity(&mut self, capacity: f64, now_ms: f64) {
-        let used = self.capacity - self.level(now_ms);
+        let level = self.level(now_ms);
         self.capacity = capacity;
         self.capacity_is_known = true;
-        self.set_level(capacity - used, now_ms);
+        self.set_level(level, now_ms);
     }
 }
 
@@ -145,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_limit_keeps_what_is_in_use() {
+    fn a_changed_limit_keeps_what_is_left() {
         let mut bucket = Bucket::full(600.0, MINUTE, 0.0);
         bucket.take(200.0, 0.0);
         bucket.set_capacity(1_000.0, 0.0);
-        assert_eq!(bucket.level(0.0), 800.0);
+        assert_eq!(bucket.level(0.0), 400.0);
         bucket.set_capacity(100.0, 0.0);
-        assert_eq!(bucket.level(0.0), -100.0);
+        assert_eq!(bucket.level(0.0), 100.0);
     }
 
     #[test]

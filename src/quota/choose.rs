@@ -24,8 +24,8 @@ pub(super) enum Choice {
 
 /// The earliest lane; among equals the one with the largest share left (the smallest share in use for its weight); then the first.
 ///
-/// `lanes` are the ask's candidates' lanes, in order.
-pub(super) fn choose(ask: &Ask, lanes: &[&Lane], now_ms: f64) -> Choice {
+/// `lanes` are the ask's candidates' lanes, in order; the asker came at `since_ms`.
+pub(super) fn choose(ask: &Ask, lanes: &[&Lane], since_ms: f64, now_ms: f64) -> Choice {
     let mut best: Option<(usize, f64, f64)> = None;
     let mut too_small: Option<(Metric, f64)> = None;
     let mut is_starting = false;
@@ -41,7 +41,7 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], now_ms: f64) -> Choice {
             is_starting = true;
             continue;
         }
-        let (wait_ms, preference) = rank(candidate, lane, ask.cost, now_ms);
+        let (wait_ms, preference) = rank(candidate, lane, ask.cost, since_ms, now_ms);
         let better = best.is_none_or(|(_, best_wait, best_preference)| {
             match wait_ms.total_cmp(&best_wait) {
                 Ordering::Less => true,
@@ -68,7 +68,7 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], now_ms: f64) -> Choice {
 
 /// How one candidate stands.
 pub(super) fn standing(candidate: &Candidate, lane: &Lane, cost: Cost, now_ms: f64) -> Standing {
-    let (wait_ms, preference) = rank(candidate, lane, cost, now_ms);
+    let (wait_ms, preference) = rank(candidate, lane, cost, now_ms, now_ms);
     let (requests_left, tokens_left) = lane.left(now_ms);
     let (requests_limit, tokens_limit) = lane.limits();
     Standing {
@@ -86,9 +86,9 @@ pub(super) fn standing(candidate: &Candidate, lane: &Lane, cost: Cost, now_ms: f
 }
 
 /// The wait, and the preference among equal waits.
-fn rank(candidate: &Candidate, lane: &Lane, cost: Cost, now_ms: f64) -> (f64, f64) {
+fn rank(candidate: &Candidate, lane: &Lane, cost: Cost, since_ms: f64, now_ms: f64) -> (f64, f64) {
     let wait_ms = lane
-        .wait_for(cost, now_ms)
+        .wait_for(cost, since_ms, now_ms)
         .max(candidate.not_before_ms - now_ms);
     // What is in use, for each unit of weight: an account of weight 3 is used three times as much as one of weight 1.
     let used = 1.0 - lane.share_left_after(cost, now_ms + wait_ms);

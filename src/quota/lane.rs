@@ -11,7 +11,7 @@
 //! and the level and the sum move by a part of it. So late and out-of-order answers correct once, and pairs of requests that
 //! overtake each other on the wire, whose errors are equal and opposite, cancel.
 
-use super::{Cost, Unspent, bucket::Bucket, learned::Learned, metric::Metric};
+use super::{Cost, Unspent, bucket::Bucket, claims::Claims, learned::Learned, metric::Metric};
 use crate::{
     config::Limits,
     headers::{Meter, Reading},
@@ -35,6 +35,7 @@ pub struct Lane {
     /// Running sums of the corrections of each bucket.
     corrected: [f64; 4],
     learned: Learned,
+    pub(super) claims: Claims,
     blocked_until_ms: f64,
     /// Bookings that are not settled yet.
     unsettled: u32,
@@ -81,6 +82,7 @@ impl Lane {
             }),
             corrected: [0.0; 4],
             learned: Learned::default(),
+            claims: Claims::default(),
             blocked_until_ms: f64::NEG_INFINITY,
             unsettled: 0,
             answers: 0,
@@ -99,14 +101,20 @@ impl Lane {
         })
     }
 
-    /// Milliseconds until what an estimate costs fits every bucket and no block is on the lane.
-    pub fn wait_for(&self, estimate: Cost, now_ms: f64) -> f64 {
+    /// Milliseconds until what an estimate costs fits every bucket and no block is on the lane, for one who came at `since_ms`:
+    /// those who came before are let before.
+    pub fn wait_for(&self, estimate: Cost, since_ms: f64, now_ms: f64) -> f64 {
         let cost = self.cost_of(estimate);
+        let ahead = self.claims.before(since_ms, now_ms);
+        let ahead = Cost {
+            tokens: ahead.tokens * self.factor(),
+            ..ahead
+        };
         let least_ms = (self.blocked_until_ms - now_ms).max(0.0);
         self.metered()
             .map(|(metric, bucket)| {
                 let room = metric.amount(cost) + self.margin(metric, bucket);
-                bucket.wait_for(room, now_ms)
+                bucket.wait_behind(metric.amount(ahead), room, now_ms)
             })
             .fold(least_ms, f64::max)
     }
@@ -218,7 +226,9 @@ impl Lane {
         bucket.set_level(bucket.level(now_ms) + step, now_ms);
         self.corrected[index] += step;
         if metric == Metric::TokensPerMinute {
-            self.learned.corrected(error, step, now_ms);
+            // The whole error after a refusal is mostly somebody else's use: it says nothing about what a token costs.
+            let learned_from = if refused { 0.0 } else { step };
+            self.learned.corrected(error, learned_from, now_ms);
         }
     }
 
@@ -332,6 +342,7 @@ impl Lane {
     /// Whether nothing is under way or blocked and every bucket is full: what would be forgotten with it, it learns again.
     pub fn is_idle(&self, now_ms: f64) -> bool {
         self.unsettled == 0
+            && self.claims.is_empty(now_ms)
             && self.blocked_until_ms <= now_ms
             && self
                 .metered()

@@ -43,8 +43,11 @@ impl MemoryStore {
         for candidate in &ask.candidates {
             lane(family, candidate, now_ms);
         }
+        let mut claimed = family.iter_mut().flatten();
+        let since_ms = claimed.find_map(|lane| lane.claims.take(ask.claimant));
+        let since_ms = since_ms.unwrap_or(now_ms);
         let lanes: Vec<&Lane> = existing(family, ask).collect();
-        let (index, wait_ms) = match choose(ask, &lanes, now_ms) {
+        let (index, wait_ms) = match choose(ask, &lanes, since_ms, now_ms) {
             Choice::Never { metric, limit } => return Answer::Never { metric, limit },
             // Nobody knows how long: the caller's own patience is the bound.
             Choice::Starting => {
@@ -54,9 +57,13 @@ impl MemoryStore {
                 };
             }
             Choice::Earliest { candidate, .. } if ask.force => (candidate, 0.0),
-            Choice::Earliest { wait_ms, .. } if wait_ms > HORIZON_MS => {
+            Choice::Earliest { candidate, wait_ms } if wait_ms > HORIZON_MS => {
+                let ask_again_ms = wait_ms - HORIZON_MS;
+                let lane = lane(family, &ask.candidates[candidate], now_ms);
+                let claims = &mut lane.claims;
+                claims.enter(ask.claimant, ask.cost, since_ms, ask_again_ms, now_ms);
                 return Answer::Later {
-                    ask_again_ms: wait_ms - HORIZON_MS,
+                    ask_again_ms,
                     wait_ms,
                 };
             }
@@ -128,6 +135,18 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(Ok(answer)))
     }
 
+    fn withdraw(&self, model_group: &str, claimant: u64) {
+        let mut families = self.families();
+        let lanes = families
+            .get_mut(model_group)
+            .into_iter()
+            .flatten()
+            .flatten();
+        for lane in lanes {
+            lane.claims.take(claimant);
+        }
+    }
+
     fn settle(&self, settlement: Settlement, now_ms: f64) {
         let booking = &settlement.booking;
         let mut families = self.families();
@@ -197,6 +216,7 @@ mod tests {
             },
             candidates,
             force: false,
+            claimant: 0,
         }
     }
 
@@ -259,6 +279,28 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, [100.0, 200.0, 300.0, 400.0]);
+    }
+
+    #[test]
+    fn one_who_was_sent_away_is_let_before_those_who_came_later() {
+        let store = MemoryStore::new();
+        let only = || vec![candidate(0, 60_000.0)];
+        store.book_now(&ask(60_000.0, only()), 0.0);
+        let large = Ask {
+            claimant: 1,
+            ..ask(30_000.0, only())
+        };
+        let sent_away = store.book_now(&large, 0.0);
+        assert!(matches!(sent_away, Answer::Later { wait_ms, .. } if wait_ms == 30_600.0));
+        // 10,000 tokens are back after 10 s; the large one needs them, so a small one comes behind it.
+        let small = Ask {
+            claimant: 2,
+            ..ask(100.0, only())
+        };
+        let behind = store.book_now(&small, 10_000.0);
+        assert!(matches!(behind, Answer::Later { wait_ms, .. } if wait_ms > 20_000.0));
+        assert!(booked(store.book_now(&large, 30_000.0)).wait_ms <= HORIZON_MS);
+        assert!(booked(store.book_now(&small, 30_000.0)).wait_ms <= HORIZON_MS);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 pub mod bucket;
 mod choose;
+mod claims;
 pub mod lane;
 mod learned;
 mod memory;
@@ -88,6 +89,8 @@ pub struct Ask {
     pub candidates: Vec<Candidate>,
     /// Take the room now on the best lane, even where there is none.
     pub force: bool,
+    /// Who asks: the same number when it asks again, no other caller's of any process.
+    pub claimant: u64,
 }
 
 /// What the store says to an [`Ask`].
@@ -96,7 +99,7 @@ pub struct Ask {
 pub enum Answer {
     /// The room is taken; send after `wait_ms`.
     Booked(Booking),
-    /// Nothing is taken; ask again after this time.
+    /// Nothing is taken; ask again after this time. Until then nobody who came later is let before.
     Later {
         /// Milliseconds until the earliest lane comes within the horizon.
         ask_again_ms: f64,
@@ -186,10 +189,12 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Where the lanes live.
 ///
 /// A store guarantees that `book` is one step: of any number of concurrent callers, no two are given the same room.
-/// `settle` and `observe` return at once; what they say takes effect in order.
+/// `withdraw`, `settle` and `observe` return at once; what they say takes effect in order.
 pub trait Store: Send + Sync + fmt::Debug {
     /// Chooses the lane and takes the room.
     fn book<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Answer>>;
+    /// Forgets the claim of one who will not ask again.
+    fn withdraw(&self, model_group: &str, claimant: u64);
     /// Closes a booking.
     fn settle(&self, settlement: Settlement, now_ms: f64);
     /// Takes over what a caller learned elsewhere.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    quota::{Answer, Ask, Standing},
+    quota::{Answer, Ask, Standing, Store},
 };
 
 const MINUTE_MS: f64 = 60_000.0;
@@ -164,6 +164,7 @@ impl Scheduler {
         place: Option<&Place>,
         deadline: Instant,
     ) -> Result<(Permit, Duration)> {
+        let claim = Claim::new(self.store.as_ref(), &want.model_group);
         loop {
             if let Some(place) = place
                 && timeout_at(deadline, place.until_first()).await.is_err()
@@ -185,7 +186,10 @@ impl Scheduler {
                 }
                 None
             } else {
-                match self.book(want, candidates, now_ms, deadline).await? {
+                match self
+                    .book(want, candidates, claim.claimant, now_ms, deadline)
+                    .await?
+                {
                     Booked::Permit(permit, wait) => return Ok((permit, wait)),
                     Booked::AskAgain(after) => Some(after),
                 }
@@ -202,6 +206,7 @@ impl Scheduler {
         self: &Arc<Self>,
         want: &Want,
         candidates: Candidates,
+        claimant: u64,
         now_ms: f64,
         deadline: Instant,
     ) -> Result<Booked> {
@@ -210,6 +215,7 @@ impl Scheduler {
             cost: want.cost,
             candidates: candidates.lanes,
             force: want.force,
+            claimant,
         };
         match self.store.book(&ask, now_ms).await? {
             Answer::Booked(booking) => {
@@ -258,6 +264,30 @@ impl Scheduler {
                 ),
             )),
         }
+    }
+}
+
+/// A caller's number with the store. A caller that gets no room takes its claim back, so that nobody waits behind it.
+struct Claim<'a> {
+    store: &'a dyn Store,
+    model_group: &'a str,
+    claimant: u64,
+}
+
+impl<'a> Claim<'a> {
+    fn new(store: &'a dyn Store, model_group: &'a str) -> Self {
+        Claim {
+            store,
+            model_group,
+            // Among all processes: two callers of one number would share a claim for a while, which harms nobody.
+            claimant: fastrand::u64(1..),
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.store.withdraw(self.model_group, self.claimant);
     }
 }
 

@@ -22,6 +22,9 @@ pub struct AccountStanding {
     pub lane: Standing,
 }
 
+/// Looking claims nothing.
+const NOBODY: u64 = 0;
+
 impl Scheduler {
     /// How the accounts that could serve a want now stand for it; `None` where the store does not tell.
     pub(super) async fn usable_lanes(&self, want: &Want) -> Option<Vec<Standing>> {
@@ -31,6 +34,7 @@ impl Scheduler {
             cost: want.cost,
             candidates: self.candidates(want, now_ms).lanes,
             force: false,
+            claimant: NOBODY,
         };
         self.store.look(&ask, now_ms).await.ok()
     }
@@ -57,6 +61,7 @@ impl Scheduler {
                 })
                 .collect(),
             force: false,
+            claimant: NOBODY,
         };
         let lanes = self.store.look(&ask, now_ms).await?;
         let mut standings: Vec<_> = self

@@ -72,10 +72,10 @@ fn the_tightest_bucket_decides_the_wait() {
     let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
     lane.book(tokens(6_000.0), 0.0, 0.0);
     // 100 tokens and a margin of 60, at 100 a second.
-    assert_eq!(lane.wait_for(tokens(100.0), 0.0), 1_600.0);
+    assert_eq!(lane.wait_for(tokens(100.0), 0.0, 0.0), 1_600.0);
     let mut lane = Lane::new(&limits(1.0, 6_000.0), 0.0);
     lane.book(tokens(1.0), 0.0, 0.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 0.0), 60_000.0);
+    assert_eq!(lane.wait_for(tokens(1.0), 0.0, 0.0), 60_000.0);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn day_limits_hold_beside_minute_limits() {
     };
     let mut lane = Lane::new(&day, 0.0);
     lane.book(tokens(1.0), 0.0, 0.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 0.0), DAY_MS);
+    assert_eq!(lane.wait_for(tokens(1.0), 0.0, 0.0), DAY_MS);
 }
 
 #[test]
@@ -94,8 +94,8 @@ fn a_block_is_never_shortened() {
     let mut lane = Lane::new(&Limits::default(), 0.0);
     lane.block_until(5_000.0);
     lane.block_until(2_000.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 1_000.0), 4_000.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 9_000.0), 0.0);
+    assert_eq!(lane.wait_for(tokens(1.0), 1_000.0, 1_000.0), 4_000.0);
+    assert_eq!(lane.wait_for(tokens(1.0), 9_000.0, 9_000.0), 0.0);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_cost_above_a_known_limit_names_the_limit() {
     );
     assert_eq!(lane.exceeded_by(tokens(6_000.0)), None);
     // The margin is given up where the request needs all.
-    assert_eq!(lane.wait_for(tokens(6_000.0), 0.0), 0.0);
+    assert_eq!(lane.wait_for(tokens(6_000.0), 0.0, 0.0), 0.0);
     let unknown = Lane::new(&Limits::default(), 0.0);
     assert_eq!(unknown.exceeded_by(tokens(1e12)), None);
 }
@@ -260,9 +260,8 @@ fn a_refusal_takes_the_servers_number_and_keeps_room_back() {
     };
     lane.settle(&taken, &refused, &Limits::default(), 0.0);
     assert!((left(&lane, 0.0) - 500.0).abs() < 1e-6);
-    // The margin is at its most, a fifth of the capacity, and the charge of a token at its most, 4: 100 tokens need 1,600 to
-    // be there, at 100 a second.
-    assert_eq!(lane.wait_for(tokens(100.0), 0.0), 11_000.0);
+    // The margin is at its most, a fifth of the capacity: 100 tokens need 1,300 to be there, at 100 a second.
+    assert_eq!(lane.wait_for(tokens(100.0), 0.0, 0.0), 8_000.0);
 }
 
 #[test]
@@ -296,7 +295,7 @@ fn an_observation_without_limits_counts_and_never_forbids() {
     let mut lane = Lane::new(&Limits::default(), 0.0);
     lane.observe(tokens(100.0), Some(0.0), Some(50.0), 0.0);
     assert_eq!(lane.left(0.0), (Some(0.0), Some(50.0)));
-    assert!(lane.wait_for(tokens(10.0), 0.0) > 0.0);
+    assert!(lane.wait_for(tokens(10.0), 0.0, 0.0) > 0.0);
     assert_eq!(lane.exceeded_by(tokens(1_000.0)), None);
     // More was seen later: the first sight was no limit.
     lane.observe(tokens(10.0), Some(900.0), Some(80_000.0), 0.0);
