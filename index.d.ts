@@ -22,10 +22,13 @@ export interface Account {
   weight?: number
   /**
    * Accounts of one group share OpenAI's limits, so that keys of one organization add no room.
-   * @default organization and project where given, else the label
+   * @default organization and project where given, else what answers name, else the label
    */
   quotaGroup?: string
-  /** By model group (a model's name without its date); `'*'` for all others. Unknown limits are learned from response headers. */
+  /**
+   * By model group (a model's name without its date; `:long` behind it for long prompts that OpenAI limits apart); `'*'` for
+   * all others. Unknown limits are learned from response headers.
+   */
   limits?: Record<string, Limits>
   /**
    * Most requests in flight. From 1.

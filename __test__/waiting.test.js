@@ -141,6 +141,47 @@ test('keys of one organization add no room', async (t) => {
   await assert.rejects(manager.chat({ ...CHAT, max_completion_tokens: 500 }), { code: 'ERR_WAIT' })
 })
 
+test('keys whose answers name the same organization are found to share its limits', async (t) => {
+  const limits = { '*': { tokensPerMinute: 6000, requestsPerMinute: 100 } }
+  const simulator = await startSimulator({
+    accounts: ['a', 'b'].map((apiKey) => ({
+      label: apiKey,
+      apiKey,
+      organization: 'org-same',
+      project: 'proj_same',
+      limits,
+    })),
+    charging: 'documented',
+  })
+  t.after(() => simulator.close())
+  const manager = new RequestManager({ accounts: { a: 'a', b: 'b' }, baseURL: simulator.baseURL, maxWaitMs: 500 })
+  const chat = { ...CHAT, max_completion_tokens: 1000 }
+  await manager.chat(chat, { accounts: ['a'] })
+  await manager.chat(chat, { accounts: ['b'] })
+  const { accounts } = await manager.status({ model: CHAT.model })
+  assert.deepEqual(
+    accounts.map((account) => account.quotaGroup),
+    ['a', 'a'],
+  )
+  assert.equal(accounts[0].tokensLeft, accounts[1].tokensLeft)
+})
+
+test('a long prompt has limits of its own', async (t) => {
+  const seen = []
+  const server = await startServer(({ body }) => {
+    seen.push(body.messages[0].content.length)
+    return {}
+  })
+  t.after(() => server.close())
+  const limits = { 'gpt-4.1': { tokensPerMinute: 1000 }, 'gpt-4.1:long': { tokensPerMinute: 1_000_000 } }
+  const manager = new RequestManager({ accounts: [{ label: 'a', apiKey: 'k', limits }], baseURL: server.baseURL })
+  const chat = (words) =>
+    manager.chat({ model: 'gpt-4.1', messages: [{ role: 'user', content: 'word '.repeat(words) }] })
+  await chat(130_000)
+  await assert.rejects(chat(2_000), { code: 'ERR_TOO_LARGE' })
+  assert.deepEqual(seen, [650_000])
+})
+
 function withResolvers() {
   let resolve
   const promise = new Promise((resolveIt) => {

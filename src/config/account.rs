@@ -41,6 +41,8 @@ pub struct Account {
     pub weight: f64,
     /// Accounts of one group share OpenAI's limits.
     pub quota_group: Arc<str>,
+    /// Whether the user said so, or named an organization or project; else it is only taken for alone.
+    pub quota_group_is_given: bool,
     /// What the user says the limits are.
     pub limits: LimitsByModel,
     /// Most requests in flight.
@@ -108,6 +110,7 @@ impl Account {
         let label: Arc<str> = label.into();
         Account {
             quota_group: label.clone(),
+            quota_group_is_given: false,
             label,
             key: ApiKey(key.into()),
             base_url: base_url.to_owned(),
@@ -143,6 +146,9 @@ impl Account {
         if let Some(most) = object.get("maxConcurrency") {
             account.max_concurrency = NonZeroU32::new(most.whole(1, 1_000_000)?.unsigned_abs());
         }
+        account.quota_group_is_given = ["quotaGroup", "organization", "project"]
+            .iter()
+            .any(|name| object.get(name).is_some());
         account.quota_group = match object.get("quotaGroup") {
             Some(group) => group.text()?.into(),
             None => default_quota_group(&account),

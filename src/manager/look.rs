@@ -77,7 +77,7 @@ impl Manager {
         let lane = &standing.lane;
         json!({
             "account": &*account.label,
-            "quotaGroup": &*account.quota_group,
+            "quotaGroup": &*standing.quota_group,
             "inFlight": standing.in_flight,
             "parked": standing.parked.map(|(because, left_ms)| json!({
                 "because": because.name(),

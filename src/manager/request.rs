@@ -15,6 +15,9 @@ use crate::{
 /// Bodies from this size on are counted on a thread of their own, so that other requests do not wait behind them.
 const LONG_BODY: usize = 32 * 1024;
 
+/// Behind a model group's name: the lane of its requests with a long prompt.
+const LONG_CONTEXT: &str = ":long";
+
 /// A request that is ready for the accounts.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -102,6 +105,16 @@ impl Request {
         tokio::task::spawn_blocking(count)
             .await
             .unwrap_or_else(|_| Estimate::by_length(length))
+    }
+
+    /// Whose limits count for a request of this size: a long prompt has a lane of its own, as OpenAI counts it apart.
+    pub fn lane_of(&self, estimate: &Estimate) -> Arc<str> {
+        match models::separate_limits_above(&self.model) {
+            Some(above) if estimate.prompt_tokens > above => {
+                format!("{}{LONG_CONTEXT}", self.model_group).into()
+            }
+            _ => self.model_group.clone(),
+        }
     }
 
     /// The path below the base URL.

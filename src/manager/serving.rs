@@ -73,7 +73,7 @@ impl Manager {
         let estimate = request.estimate().await;
         let max_wait = options.max_wait.unwrap_or(self.settings.max_wait);
         let mut want = Want {
-            model_group: request.model_group.clone(),
+            model_group: request.lane_of(&estimate),
             cost: Cost {
                 requests: 1.0,
                 tokens: estimate.admission_tokens() as f64,
@@ -167,6 +167,9 @@ impl Manager {
         let reading = answer.as_ref().map_or(Reading::default(), |answer| {
             Reading::from_headers(&answer.headers)
         });
+        if let Ok(answer) = &answer {
+            self.scheduler.identify(account, &answer.headers);
+        }
         let tokens_left = reading.tokens.remaining.or(permit.tokens_left());
         let block = (verdict.outcome == Outcome::Limited).then(|| {
             verdict

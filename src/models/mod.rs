@@ -9,6 +9,7 @@
 
 mod encoding;
 mod image_rule;
+mod long_context;
 mod model;
 mod name;
 mod price;
@@ -18,6 +19,7 @@ mod table;
 
 pub use encoding::{Encoding, encoding};
 pub use image_rule::{ImageRule, PatchLimit, PatchRule};
+pub use long_context::separate_limits_above;
 pub use model::{Model, ServedBy, all, find};
 pub use name::without_date;
 pub use price::{LongContext, Price, Rate, Rates, Tier, price};

@@ -117,7 +117,7 @@ impl Scheduler {
         let seat = &self.seats[permit.account()];
         let access = seat.health().access(&want.model_group, now_ms);
         let is_blocked = self.blocks().iter().any(|block| {
-            block.quota_group == seat.quota_group
+            block.quota_group == seat.quota_group()
                 && block.model_group == want.model_group
                 && block.until_ms > now_ms
         });

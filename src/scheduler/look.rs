@@ -14,6 +14,8 @@ use crate::{
 pub struct AccountStanding {
     /// The account's index in the settings.
     pub account: usize,
+    /// The name of its quota group, which it may have been found to share.
+    pub quota_group: Arc<str>,
     /// Requests under way.
     pub in_flight: usize,
     /// Why it is parked, and for how many milliseconds more.
@@ -71,6 +73,7 @@ impl Scheduler {
             .zip(lanes)
             .map(|((account, seat), lane)| AccountStanding {
                 account,
+                quota_group: self.groups[seat.quota_group()].clone(),
                 in_flight: seat.in_flight.load(Ordering::Relaxed),
                 parked: match seat.health().access(model_group, now_ms) {
                     Access::Parked { until_ms, because } => Some((because, until_ms - now_ms)),

@@ -18,12 +18,13 @@ mod tests;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use http::HeaderMap;
 use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
@@ -41,6 +42,7 @@ pub use self::{
 use crate::{
     attempt::Outcome,
     config::{Account, Settings},
+    headers::Identity,
     quota::{Booking, Candidate, Cost, Store},
 };
 
@@ -48,6 +50,10 @@ use crate::{
 #[derive(Debug)]
 pub struct Scheduler {
     seats: Vec<Seat>,
+    /// Names of the quota groups, by index.
+    groups: Vec<Arc<str>>,
+    /// The quota group of each organization and project that answers have named.
+    identified: Mutex<Vec<(Identity, usize)>>,
     store: Arc<dyn Store>,
     lines: Lines,
     /// Room came back, a limit was learned, or a place became free.
@@ -70,8 +76,10 @@ struct Block {
 #[derive(Debug)]
 struct Seat {
     account: Account,
-    /// Index of its quota group in the pool.
-    quota_group: usize,
+    /// Index of its quota group in the pool; changes when it turns out to be another account's as well.
+    quota_group: AtomicUsize,
+    /// Set with the first answer that names its organization.
+    is_identified: OnceLock<()>,
     slots: Option<Arc<Semaphore>>,
     health: Mutex<Health>,
     in_flight: AtomicUsize,
@@ -128,20 +136,21 @@ struct Candidates {
 impl Scheduler {
     /// A scheduler over the settings' accounts.
     pub fn new(settings: &Settings, store: Arc<dyn Store>) -> Self {
-        let mut groups: Vec<&Arc<str>> = Vec::new();
+        let mut groups: Vec<Arc<str>> = Vec::new();
         let seats = settings
             .accounts
             .iter()
             .map(|account| {
                 let group = &account.quota_group;
-                let known = groups.iter().position(|known| *known == group);
+                let known = groups.iter().position(|known| known == group);
                 let quota_group = known.unwrap_or_else(|| {
-                    groups.push(group);
+                    groups.push(group.clone());
                     groups.len() - 1
                 });
                 Seat {
                     account: account.clone(),
-                    quota_group,
+                    quota_group: AtomicUsize::new(quota_group),
+                    is_identified: OnceLock::new(),
                     slots: account
                         .max_concurrency
                         .map(|most| Arc::new(Semaphore::new(most.get() as usize))),
@@ -152,12 +161,39 @@ impl Scheduler {
             .collect();
         Scheduler {
             seats,
+            groups,
+            identified: Mutex::default(),
             store,
             lines: Lines::default(),
             changed: Notify::new(),
             started: Instant::now(),
             waiting: AtomicUsize::new(0),
             blocks: Mutex::default(),
+        }
+    }
+
+    /// Takes note of the organization that an account's answer named. Accounts of one organization and project share its limits,
+    /// so an account that was taken for alone joins the group of the one that was seen first.
+    pub fn identify(&self, account: usize, headers: &HeaderMap) {
+        let seat = &self.seats[account];
+        if seat.is_identified.get().is_some() {
+            return;
+        }
+        let identity = Identity::from_headers(headers);
+        // Without an organization nothing is proven.
+        if identity.organization.is_none() || seat.is_identified.set(()).is_err() {
+            return;
+        }
+        let mut identified = self
+            .identified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match identified.iter().find(|(known, _)| *known == identity) {
+            Some((_, group)) if !seat.account.quota_group_is_given => {
+                seat.quota_group.store(*group, Ordering::Relaxed);
+            }
+            Some(_) => {}
+            None => identified.push((identity, seat.quota_group())),
         }
     }
 
@@ -214,9 +250,13 @@ impl Scheduler {
 }
 
 impl Seat {
+    fn quota_group(&self) -> usize {
+        self.quota_group.load(Ordering::Relaxed)
+    }
+
     fn candidate(&self, model_group: &str, not_before_ms: f64) -> Candidate {
         Candidate {
-            quota_group: self.quota_group,
+            quota_group: self.quota_group(),
             limits: self.account.limits.of(model_group),
             weight: self.account.weight,
             not_before_ms,

@@ -399,3 +399,25 @@ async fn who_cannot_be_served_in_time_behind_others_is_refused_when_it_comes() {
     assert_eq!(started.elapsed(), Duration::ZERO);
     first.await.unwrap();
 }
+
+#[test]
+fn accounts_of_one_organization_are_found_to_share_its_limits() {
+    let scheduler = scheduler(
+        r#"[{"label":"a","apiKey":"k"},{"label":"b","apiKey":"k"},{"label":"c","apiKey":"k"},
+            {"label":"given","apiKey":"k","quotaGroup":"own"}]"#,
+    );
+    let headers = |organization: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "openai-organization",
+            http::HeaderValue::from_static(organization),
+        );
+        headers
+    };
+    scheduler.identify(0, &HeaderMap::new());
+    for (account, organization) in [(0, "org-x"), (1, "org-x"), (2, "org-y"), (3, "org-x")] {
+        scheduler.identify(account, &headers(organization));
+    }
+    let groups: Vec<usize> = scheduler.seats.iter().map(Seat::quota_group).collect();
+    assert_eq!(groups, [0, 0, 2, 3]);
+}

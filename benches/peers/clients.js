@@ -1,0 +1,139 @@
+'use strict'
+
+// The clients that are compared. Each is made for a server and sends one chat a call; it rejects where its user would see an error.
+// Libraries are loaded inside, so that a process has only its own client in memory.
+
+const { ACCOUNTS } = require('./workload.js')
+
+const clients = {
+  ours: {
+    title: 'ours, limits known',
+    make: (server) => ours(server, ({ requestsPerMinute, tokensPerMinute }) => ({ requestsPerMinute, tokensPerMinute })),
+  },
+
+  'ours-unknown': {
+    title: 'ours, limits unknown',
+    make: (server) => ours(server, () => undefined),
+  },
+
+  openai: {
+    title: '`openai`, keys in turn, 5 retries',
+    libraries: ['openai'],
+    make({ baseURL }) {
+      const keys = ACCOUNTS.map((account) => openai(account, baseURL, 5))
+      let turn = 0
+      return (request) => keys[turn++ % keys.length].chat.completions.create(request)
+    },
+  },
+
+  // Reservoirs that grow as the server's do: each second by a sixtieth. The library looks at the clock in its heartbeat, counts from
+  // the moment it looked, and is by default late by up to 250 ms each time.
+  bottleneck: {
+    title: '`bottleneck`, limiters of tokens and requests a key, reservoir increase',
+    libraries: ['bottleneck', 'openai'],
+    make({ baseURL }) {
+      const Bottleneck = require('bottleneck')
+      const limiter = (perMinute) =>
+        new Bottleneck({
+          reservoir: perMinute,
+          reservoirIncreaseAmount: perMinute / 60,
+          reservoirIncreaseInterval: 1000,
+          reservoirIncreaseMaximum: perMinute,
+          heartbeatInterval: 10,
+        })
+      const keys = ACCOUNTS.map((account) => {
+        const client = openai(account, baseURL)
+        const requests = limiter(account.requestsPerMinute)
+        const tokens = limiter(account.tokensPerMinute)
+        return { share: account.tokensPerMinute, client, requests, tokens }
+      })
+      const next = inProportion(keys)
+      return (request) => {
+        const weight = request.max_completion_tokens
+        const { client, requests, tokens } = next(weight)
+        return tokens.schedule({ weight }, () => requests.schedule(() => client.chat.completions.create(request)))
+      }
+    },
+  },
+
+  'p-queue': {
+    title: '`p-queue`, a queue of requests a key',
+    libraries: ['p-queue', 'openai'],
+    async make({ baseURL }) {
+      const { default: PQueue } = await import('p-queue')
+      const keys = ACCOUNTS.map((account) => {
+        const queue = new PQueue({ interval: 1000, intervalCap: account.requestsPerMinute / 60 })
+        return { share: account.requestsPerMinute, client: openai(account, baseURL), queue }
+      })
+      const next = inProportion(keys)
+      return (request) => {
+        const { client, queue } = next(1)
+        return queue.add(() => client.chat.completions.create(request))
+      }
+    },
+  },
+
+  // Without its mistakes of arithmetic: numbers are compared as numbers, and the account with most left is taken. With its ways:
+  // nothing is booked before it is sent, an account without room is reset to full, a 429 is the caller's.
+  'old-module': {
+    title: "the old module's way: read Redis, choose, send, write",
+    libraries: ['ioredis', 'openai'],
+    needsRedis: true,
+    make({ baseURL, redisPort }) {
+      const { Redis } = require('ioredis')
+      const redis = new Redis({ port: redisPort })
+      const keys = ACCOUNTS.map((account) => ({ ...account, client: openai(account, baseURL, 0) }))
+      return async (request) => {
+        const key = await mostLeft(redis, keys, request.max_completion_tokens)
+        const { data, response } = await key.client.chat.completions.create(request).withResponse()
+        const left = (what) => response.headers.get(`x-ratelimit-remaining-${what}`)
+        await redis.set(`${key.label}:availability:tokens`, left('tokens'))
+        await redis.set(`${key.label}:availability:requests`, left('requests'))
+        for (const name of [`${key.label}:tokensUsed`, 'chat:tokensUsed', `chat:tokensUsed:${key.label}`]) {
+          const used = Number(await redis.get(name))
+          await redis.set(name, used + data.usage.total_tokens)
+        }
+        return data
+      }
+    },
+  },
+}
+
+function ours({ baseURL }, limits) {
+  const { RequestManager } = require('../..')
+  const accounts = ACCOUNTS.map((account) => {
+    const known = limits(account)
+    return { label: account.label, apiKey: account.apiKey, ...(known && { limits: { '*': known } }) }
+  })
+  const manager = new RequestManager({ accounts, baseURL })
+  return (request) => manager.chat(request)
+}
+
+/** A client for one key; by default with as many retries as it comes with. */
+function openai({ apiKey }, baseURL, maxRetries) {
+  const { OpenAI } = require('openai')
+  return new OpenAI({ apiKey, baseURL, ...(maxRetries !== undefined && { maxRetries }) })
+}
+
+/** Deals out weights to keys in proportion to their shares: nothing better is known to a client that sees limits and no load. */
+function inProportion(keys) {
+  const dealt = keys.map(() => 0)
+  return (weight) => {
+    const after = keys.map(({ share }, index) => (dealt[index] + weight) / share)
+    const index = after.indexOf(Math.min(...after))
+    dealt[index] += weight
+    return keys[index]
+  }
+}
+
+async function mostLeft(redis, keys, need) {
+  let best = null
+  for (const key of keys) {
+    const left = Number((await redis.get(`${key.label}:availability:tokens`)) ?? key.tokensPerMinute)
+    if (best === null || left > best.left) best = { key, left }
+  }
+  if (best.left < need) await redis.set(`${best.key.label}:availability:tokens`, best.key.tokensPerMinute)
+  return best.key
+}
+
+module.exports = { clients }

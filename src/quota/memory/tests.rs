@@ -1,0 +1,216 @@
+//! The store against histories worked out by hand.
+
+use super::*;
+use crate::{
+    config::Limits,
+    headers::Reading,
+    quota::{Cost, Metric, Unspent},
+};
+
+fn candidate(quota_group: usize, tokens_per_minute: f64) -> Candidate {
+    Candidate {
+        quota_group,
+        limits: Limits {
+            tokens_per_minute: Some(tokens_per_minute),
+            ..Limits::default()
+        },
+        weight: 1.0,
+        not_before_ms: f64::NEG_INFINITY,
+    }
+}
+
+fn ask(tokens: f64, candidates: Vec<Candidate>) -> Ask {
+    Ask {
+        model_group: "m".into(),
+        cost: Cost {
+            requests: 1.0,
+            tokens,
+        },
+        candidates,
+        force: false,
+        claimant: 0,
+    }
+}
+
+fn booked(answer: Answer) -> Booking {
+    match answer {
+        Answer::Booked(booking) => booking,
+        other => panic!("not booked: {other:?}"),
+    }
+}
+
+#[test]
+fn the_account_with_the_largest_share_left_takes_the_request() {
+    let store = MemoryStore::new();
+    let candidates = vec![candidate(0, 1_000.0), candidate(1, 10_000.0)];
+    let chosen: Vec<usize> = (0..6)
+        .map(|_| booked(store.book_now(&ask(200.0, candidates.clone()), 0.0)).candidate)
+        .collect();
+    assert_eq!(chosen, [1, 1, 1, 1, 1, 1]);
+    // The tenth would leave 0.8 of either; among equals the first is taken.
+    for _ in 0..3 {
+        store.book_now(&ask(200.0, candidates.clone()), 0.0);
+    }
+    assert_eq!(
+        booked(store.book_now(&ask(200.0, candidates), 0.0)).candidate,
+        0
+    );
+}
+
+#[test]
+fn a_full_account_is_passed_over_until_its_room_returns() {
+    let store = MemoryStore::new();
+    let candidates = vec![candidate(0, 600.0), candidate(1, 600.0)];
+    for expected in [0, 1] {
+        let booking = booked(store.book_now(&ask(600.0, candidates.clone()), 0.0));
+        assert_eq!((booking.candidate, booking.wait_ms), (expected, 0.0));
+    }
+    let answer = store.book_now(&ask(600.0, candidates.clone()), 0.0);
+    assert_eq!(
+        answer,
+        Answer::Later {
+            ask_again_ms: 59_000.0,
+            wait_ms: 60_000.0
+        }
+    );
+    let booking = booked(store.book_now(&ask(600.0, candidates), 59_000.0));
+    assert!((booking.wait_ms - 1_000.0).abs() < 1e-6);
+}
+
+#[test]
+fn bookings_ahead_are_served_in_the_order_of_asking() {
+    let store = MemoryStore::new();
+    let only = || vec![candidate(0, 60_000.0)];
+    // A margin of 600 tokens, refilled in 600 ms, stays.
+    store.book_now(&ask(59_400.0, only()), 0.0);
+    let waits: Vec<f64> = (0..4)
+        .map(|_| {
+            booked(store.book_now(&ask(100.0, only()), 0.0))
+                .wait_ms
+                .round()
+        })
+        .collect();
+    assert_eq!(waits, [100.0, 200.0, 300.0, 400.0]);
+}
+
+#[test]
+fn one_who_was_sent_away_is_let_before_those_who_came_later() {
+    let store = MemoryStore::new();
+    let only = || vec![candidate(0, 60_000.0)];
+    store.book_now(&ask(60_000.0, only()), 0.0);
+    let large = Ask {
+        claimant: 1,
+        ..ask(30_000.0, only())
+    };
+    let sent_away = store.book_now(&large, 0.0);
+    assert!(matches!(sent_away, Answer::Later { wait_ms, .. } if wait_ms == 30_600.0));
+    // 10,000 tokens are back after 10 s; the large one needs them, so a small one comes behind it.
+    let small = Ask {
+        claimant: 2,
+        ..ask(100.0, only())
+    };
+    let behind = store.book_now(&small, 10_000.0);
+    assert!(matches!(behind, Answer::Later { wait_ms, .. } if wait_ms > 20_000.0));
+    assert!(booked(store.book_now(&large, 30_000.0)).wait_ms <= HORIZON_MS);
+    assert!(booked(store.book_now(&small, 30_000.0)).wait_ms <= HORIZON_MS);
+}
+
+#[test]
+fn what_can_never_fit_is_refused_with_the_largest_limit() {
+    let store = MemoryStore::new();
+    let candidates = vec![candidate(0, 600.0), candidate(1, 900.0)];
+    assert_eq!(
+        store.book_now(&ask(901.0, candidates.clone()), 0.0),
+        Answer::Never {
+            metric: Metric::TokensPerMinute,
+            limit: 900.0
+        }
+    );
+    assert_eq!(
+        booked(store.book_now(&ask(900.0, candidates), 0.0)).candidate,
+        1
+    );
+}
+
+#[test]
+fn force_books_at_once_where_nothing_is_left() {
+    let store = MemoryStore::new();
+    let forced = Ask {
+        force: true,
+        ..ask(600.0, vec![candidate(0, 600.0)])
+    };
+    for _ in 0..3 {
+        assert_eq!(booked(store.book_now(&forced, 0.0)).wait_ms, 0.0);
+    }
+    // It is still booked: 3 × 600 of 600 are gone.
+    let answer = store.book_now(&ask(600.0, vec![candidate(0, 600.0)]), 0.0);
+    assert!(matches!(answer, Answer::Later { wait_ms, .. } if wait_ms == 180_000.0));
+}
+
+#[test]
+fn a_settlement_gives_back_what_was_not_counted_and_blocks_the_lane() {
+    let store = MemoryStore::new();
+    let question = ask(600.0, vec![candidate(0, 600.0)]);
+    let booking = booked(store.book_now(&question, 0.0));
+    store.settle(
+        Settlement {
+            booking,
+            refused: false,
+            unspent: Unspent::All,
+            reading: Reading::default(),
+            limit_hit: None,
+            block_ms: Some(500.0),
+        },
+        0.0,
+    );
+    assert_eq!(booked(store.book_now(&question, 0.0)).wait_ms, 500.0);
+}
+
+#[test]
+fn keys_of_one_quota_group_share_its_room() {
+    let store = MemoryStore::new();
+    let both = vec![candidate(0, 600.0), candidate(0, 600.0)];
+    booked(store.book_now(&ask(600.0, both.clone()), 0.0));
+    assert!(matches!(
+        store.book_now(&ask(600.0, both), 0.0),
+        Answer::Later { .. }
+    ));
+}
+
+#[test]
+fn a_heavier_account_is_used_as_much_more_as_it_weighs() {
+    let store = MemoryStore::new();
+    let heavy = Candidate {
+        weight: 3.0,
+        ..candidate(1, 10_000.0)
+    };
+    let candidates = vec![candidate(0, 10_000.0), heavy];
+    let mut chosen = [0, 0];
+    for _ in 0..40 {
+        chosen[booked(store.book_now(&ask(100.0, candidates.clone()), 0.0)).candidate] += 1;
+    }
+    assert_eq!(chosen, [10, 30]);
+}
+
+#[test]
+fn model_groups_do_not_pile_up() {
+    let store = MemoryStore::new();
+    for index in 0..3 * MOST_MODEL_GROUPS {
+        let mut question = ask(1.0, vec![candidate(0, 60.0)]);
+        question.model_group = format!("m{index}").into();
+        let now_ms = index as f64 * 100.0;
+        let booking = booked(store.book_now(&question, now_ms));
+        store.settle(
+            Settlement {
+                booking,
+                refused: false,
+                unspent: Unspent::Nothing,
+                reading: Reading::default(),
+                limit_hit: None,
+                block_ms: None,
+            },
+            now_ms,
+        );
+    }
+    assert!(store.families().len() <= MOST_MODEL_GROUPS);
+}
