@@ -133,12 +133,12 @@ test('requests, errors and aborts leave no memory behind', () => {
         gc()
         return process.memoryUsage().rss / 1e6
       }
-      await some(3000)
-      const before = await some(3000)
+      // Allocators take what they need for the load at first: what counts is what comes after.
+      const before = await some(24000)
       const after = await some(12000)
       const { accounts } = await manager.status({ model: CHAT.model })
       // Four of five are not aborted, and four of five of those are not refused.
-      if (accounts[0].requests < 18000 * 0.6) console.log('served only', accounts[0].requests)
+      if (accounts[0].requests < 36000 * 0.6) console.log('served only', accounts[0].requests)
       console.log(after - before < 12 ? 'flat' : 'grew by ' + (after - before) + ' MB')
     })`
   // V8's young generation grows with the load to tens of megabytes, which would hide what is asked for here.

@@ -18,6 +18,9 @@ const { values } = parseArgs({
   },
 })
 
+const NOTES = `Capacity is what the server could have admitted until the end: full buckets and refill. A request failed where its caller saw an
+error. Times are those of answers, from the call. \`bottleneck\` and \`p-queue\` send through \`openai\` with its 2 retries.`
+
 async function main() {
   const seconds = Number(values.seconds)
   if (!(seconds >= 1)) throw new Error(`--seconds must be a number from 1, got ${JSON.stringify(values.seconds)}`)
@@ -27,7 +30,7 @@ async function main() {
   const { clients } = require('../benches/peers/clients.js')
   const { redisVersion } = require('../benches/peers/processes.js')
   const { machine, row, table } = require('../benches/peers/table.js')
-  const { ACCOUNTS, CALLERS, DEMAND, FULL } = require('../benches/peers/workload.js')
+  const { ACCOUNTS, CALLERS, DEMAND } = require('../benches/peers/workload.js')
 
   const names = values.only?.split(',') ?? Object.keys(clients)
   const unknown = names.find((name) => !clients[name])
@@ -49,10 +52,10 @@ ${versions(clients, names, redis)}
       continue
     }
     const seen = await measure(name, needsRedis, seconds)
-    rows.push(row(title, seen, FULL))
+    rows.push(row(title, seen))
     console.log(`${rows.at(-1).join(' | ')}${causes(seen.failures)}`)
   }
-  console.log(`\n${table(rows)}`)
+  console.log(`\n${table(rows)}\n\n${NOTES}`)
 }
 
 async function measure(name, needsRedis, seconds) {

@@ -8,7 +8,8 @@ const { ACCOUNTS } = require('./workload.js')
 const clients = {
   ours: {
     title: 'ours, limits known',
-    make: (server) => ours(server, ({ requestsPerMinute, tokensPerMinute }) => ({ requestsPerMinute, tokensPerMinute })),
+    make: (server) =>
+      ours(server, ({ requestsPerMinute, tokensPerMinute }) => ({ requestsPerMinute, tokensPerMinute })),
   },
 
   'ours-unknown': {

@@ -19,18 +19,14 @@ function machine() {
   return `${cpus[0]?.model ?? 'unknown CPU'}, ${cpus.length} cores, ${process.platform} ${process.arch}, Node.js ${process.version}`
 }
 
-/** `full`: tokens of all full buckets. */
-function row(title, { times, failures, before, atEnd, after, redisCommands }, full) {
-  const refused = after.totals.statuses[429] ?? 0
+function row(title, { times, failures, atEnd, after, redisCommands }) {
   const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
   const calls = times.length + failed
-  // What would have flown into the full buckets before the first call is nobody's loss.
-  const capacity = full + atEnd.totals.capacityTokens - Math.max(full, before.totals.capacityTokens)
   const sorted = times.toSorted((a, b) => a - b)
   return [
     title,
-    percent(atEnd.totals.chargedTokens / capacity),
-    percent(refused / times.length),
+    percent(atEnd.chargedTokens / atEnd.capacityTokens),
+    percent(after.refused / times.length),
     percent(failed / calls),
     whole(quantile(sorted, 0.5)),
     whole(quantile(sorted, 0.99)),

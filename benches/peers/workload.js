@@ -65,4 +65,4 @@ function generator(seed) {
   }
 }
 
-module.exports = { ACCOUNTS, CALLERS, DEMAND, FULL, simulatorSettings, arrivals, request }
+module.exports = { ACCOUNTS, MODEL, CALLERS, DEMAND, simulatorSettings, arrivals, request }
