@@ -134,7 +134,8 @@ test('requests, errors and aborts leave no memory behind', () => {
         return process.memoryUsage().rss / 1e6
       }
       // Allocators take what they need for the load at first: what counts is what comes after.
-      const before = await some(24000)
+      await some(12000)
+      const before = await some(12000)
       const after = await some(12000)
       const { accounts } = await manager.status({ model: CHAT.model })
       // Four of five are not aborted, and four of five of those are not refused.
