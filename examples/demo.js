@@ -15,9 +15,9 @@ const CHATS = 260
 const EMBEDDINGS = 120
 
 const ACCOUNTS = [
-  { label: 'large', apiKey: 'sk-demo-large', limits: { '*': { requestsPerMinute: 300, tokensPerMinute: 22_000 } } },
-  { label: 'middle', apiKey: 'sk-demo-middle', limits: { '*': { requestsPerMinute: 150, tokensPerMinute: 11_000 } } },
-  { label: 'small', apiKey: 'sk-demo-small', limits: { '*': { requestsPerMinute: 80, tokensPerMinute: 5_000 } } },
+  { label: 'large', apiKey: 'sk-demo-large', limits: { '*': { requestsPerMinute: 300, tokensPerMinute: 24_000 } } },
+  { label: 'middle', apiKey: 'sk-demo-middle', limits: { '*': { requestsPerMinute: 150, tokensPerMinute: 12_000 } } },
+  { label: 'small', apiKey: 'sk-demo-small', limits: { '*': { requestsPerMinute: 80, tokensPerMinute: 6_000 } } },
 ]
 
 async function demo() {
