@@ -1,6 +1,6 @@
 //! Time is virtual: tokio's clock is paused and jumps to the next timer.
 
-use tokio::time::timeout_at;
+mod order;
 
 use super::*;
 use crate::{
@@ -75,27 +75,6 @@ async fn a_request_waits_exactly_until_the_first_account_has_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_request_is_not_overtaken_by_small_ones_that_came_later() {
-    let scheduler =
-        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
-    spend(&scheduler, &want(600.0)).await;
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let mut tasks = Vec::new();
-    for tokens in [600.0, 1.0, 2.0] {
-        let (scheduler, order) = (scheduler.clone(), order.clone());
-        tasks.push(tokio::spawn(async move {
-            spend(&scheduler, &want(tokens)).await;
-            order.lock().unwrap().push(tokens);
-        }));
-        tokio::task::yield_now().await;
-    }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    assert_eq!(*order.lock().unwrap(), [600.0, 1.0, 2.0]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_permit_that_is_dropped_unsent_gives_its_room_back() {
     let scheduler =
         scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
@@ -113,24 +92,6 @@ async fn a_permit_that_is_dropped_unsent_gives_its_room_back() {
         })
         .await;
     assert_eq!(refused.unwrap_err().code(), Code::Wait);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_that_goes_away_while_it_waits_leaves_its_room_to_the_next() {
-    let scheduler =
-        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
-    spend(&scheduler, &want(600.0)).await;
-    let large = want(600.0);
-    let impatient = timeout_at(
-        Instant::now() + Duration::from_secs(5),
-        scheduler.admit(&large),
-    );
-    assert!(impatient.await.is_err());
-    assert_eq!(scheduler.waiting(), 0);
-    let started = Instant::now();
-    spend(&scheduler, &want(60.0)).await;
-    // Five seconds have passed; 50 tokens are back, and 60 and a margin of 6 are needed.
-    assert_eq!(started.elapsed(), Duration::from_millis(1_600));
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,23 +216,6 @@ async fn the_order_of_standings_is_the_order_of_choosing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_may_only_use_a_busy_account_does_not_keep_others_from_a_free_one() {
-    let scheduler = two_accounts();
-    let only_first = Want {
-        accounts: Some(vec![0]),
-        ..want(600.0)
-    };
-    spend(&scheduler, &only_first).await;
-    let waiting = scheduler.clone();
-    let restricted = tokio::spawn(async move { spend(&waiting, &only_first).await });
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let started = Instant::now();
-    assert_eq!(spend(&scheduler, &want(600.0)).await, 1);
-    assert_eq!(started.elapsed(), Duration::ZERO);
-    assert_eq!(restricted.await.unwrap(), 0);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_burst_on_unknown_limits_starts_slowly_and_is_served() {
     let scheduler = scheduler(r#"{"a": "k", "b": "k"}"#);
     let most = Arc::new(AtomicUsize::new(0));
@@ -303,36 +247,6 @@ async fn a_burst_on_unknown_limits_starts_slowly_and_is_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_was_sent_in_vain_goes_before_those_who_came_later() {
-    let scheduler =
-        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
-    spend(&scheduler, &want(600.0)).await;
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let mut tasks = Vec::new();
-    for (name, is_repeat) in [("first", false), ("second", false), ("again", true)] {
-        let (scheduler, order) = (scheduler.clone(), order.clone());
-        tasks.push(tokio::spawn(async move {
-            let repeated = Want {
-                is_repeat,
-                ..want(60.0)
-            };
-            spend(&scheduler, &repeated).await;
-            order.lock().unwrap().push(name);
-        }));
-        tokio::task::yield_now().await;
-    }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    // Who has the turn keeps it; who waits for it does not go first.
-    let order = order.lock().unwrap().clone();
-    assert!(
-        order.iter().position(|name| *name == "again")
-            < order.iter().position(|name| *name == "second")
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_block_reaches_those_who_booked_before_it() {
     let scheduler =
         scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":6000}}}]"#);
@@ -353,51 +267,6 @@ async fn a_block_reaches_those_who_booked_before_it() {
         block_ms: Some(4_000.0),
     });
     assert!(second.await.unwrap() >= 4_100.0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_request_of_higher_priority_overtakes_those_who_wait() {
-    let scheduler =
-        scheduler(r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#);
-    spend(&scheduler, &want(600.0)).await;
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let mut tasks = Vec::new();
-    for (name, priority) in [("first", 0), ("second", 0), ("urgent", 5)] {
-        let (scheduler, order) = (scheduler.clone(), order.clone());
-        tasks.push(tokio::spawn(async move {
-            let mut wanted = want(100.0);
-            wanted.order.priority = priority;
-            spend(&scheduler, &wanted).await;
-            order.lock().unwrap().push(name);
-        }));
-        tokio::task::yield_now().await;
-    }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    assert_eq!(*order.lock().unwrap(), ["urgent", "first", "second"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_cannot_be_served_in_time_behind_others_is_refused_when_it_comes() {
-    let scheduler = scheduler(
-        r#"[{"label":"a","apiKey":"k","limits":{"*":{"tokensPerMinute":600,"requestsPerMinute":99}}}]"#,
-    );
-    spend(&scheduler, &want(600.0)).await;
-    let waiting = scheduler.clone();
-    let first = tokio::spawn(async move { spend(&waiting, &want(500.0)).await });
-    tokio::task::yield_now().await;
-    let started = Instant::now();
-    // 500 tokens of the first and 100 of its own, at 10 a second.
-    let hurried = Want {
-        patience: Duration::from_secs(30),
-        ..want(100.0)
-    };
-    let error = scheduler.admit(&hurried).await.unwrap_err();
-    assert_eq!(error.code(), Code::Wait);
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
-    assert_eq!(started.elapsed(), Duration::ZERO);
-    first.await.unwrap();
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn cutting_at_a_boundary_changes_no_token() {
 #[test]
 fn long_ordinary_texts_are_counted_exactly() {
     const PROSE: &str = "It's said that \"they'll\" pay $1,234.56 by 2026-11-23 — won't they?\n\n  * naïve café: Übergröße, Привет мир\n";
-    const CODE: &str = "fn main() {\n    let xs = vec![1, 2, 3]; // TODO\n\tif xs[0] != 1 { panic!(\"x\"); }\r\n}\n";
+    const CODE: &str = "fn main() {\n    let xs = vec![1, 2, 3]; // why\n\tif xs[0] != 1 { panic!(\"x\"); }\r\n}\n";
     const JSON: &str = r#"{"id":17,"tags":["a","b"],"nested":{"ok":true,"x":null}},"#;
     const CJK: &str =
         "日本語の文章、改行なし。中文也没有空格，只有标点！한국어는 띄어쓰기가 있다.「括弧」";
