@@ -58,10 +58,12 @@ fn median_booking_ns(accounts: usize) -> f64 {
                 limits,
                 weight: 1.0,
                 not_before_ms: f64::NEG_INFINITY,
+                affinity: 0.0,
             })
             .collect(),
         force: false,
         claimant: 1,
+        urgency: 0,
     };
     let mut samples: Vec<f64> = (0..SAMPLES)
         .map(|sample| {

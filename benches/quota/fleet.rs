@@ -1,6 +1,6 @@
 //! The run of the engine: processes, the store that they share, the network, the accounts.
 //!
-//! A request goes the way of `manager::serving` and the scheduler: it stands in its process's queue; the head asks the store,
+//! A request goes the way of `manager::serving` and the scheduler: it stands in its process's queue; the first few ask the store,
 //! again after `ask_again_ms` and whenever the process hears an answer; booked, it is sent at its moment, unless its account
 //! has refused somebody meanwhile; what the answer says is settled.
 
@@ -42,9 +42,9 @@ const BACKOFF_JITTER: f64 = 0.25;
 #[derive(Debug)]
 enum Event {
     Arrival(usize),
-    /// The head's time to ask again, unless another reason came first.
+    /// A request's time to ask again, unless another reason came first.
     Alarm {
-        process: usize,
+        request: usize,
         number: u64,
     },
     /// A question reaches the store.
@@ -78,6 +78,7 @@ struct Flight {
 /// What a request has learned by its own failures.
 #[derive(Debug, Clone, Default)]
 struct Trail {
+    is_repeat: bool,
     refused_by: Vec<usize>,
     failures: i32,
     /// An account that it does not use before a moment.
@@ -142,8 +143,9 @@ impl Fleet<'_> {
     fn happen(&mut self, event: Event, now_ms: f64) {
         match event {
             Event::Arrival(request) => self.join(request, now_ms),
-            Event::Alarm { process, number } => {
-                if self.processes[process].alarm() == number {
+            Event::Alarm { request, number } => {
+                let process = self.requests[request].process;
+                if self.processes[process].is_woken_by(request, number) {
                     self.ask(process, now_ms);
                 }
             }
@@ -163,16 +165,15 @@ impl Fleet<'_> {
 
     fn join(&mut self, request: usize, now_ms: f64) {
         let process = self.requests[request].process;
-        if self.processes[process].join(request) {
-            self.ask(process, now_ms);
-        }
+        self.processes[process].join(request);
+        self.ask(process, now_ms);
     }
 
-    /// The head asks, unless it waits for the store's word already.
+    /// The first few ask, but for those that wait for the store's word already.
     fn ask(&mut self, process: usize, now_ms: f64) {
-        if let Some(head) = self.processes[process].ask() {
-            let there_ms = now_ms + self.one_way_ms();
-            self.agenda.at(there_ms, Event::Question(head));
+        let there_ms = now_ms + self.one_way_ms();
+        for request in self.processes[process].ask() {
+            self.agenda.at(there_ms, Event::Question(request));
         }
     }
 
@@ -187,6 +188,7 @@ impl Fleet<'_> {
                 limits: self.configured[account],
                 weight: 1.0,
                 not_before_ms: known[account].breaker.not_before_ms().max(held_until_ms),
+                affinity: 0.0,
             }
         };
         Ask {
@@ -201,12 +203,13 @@ impl Fleet<'_> {
                 .collect(),
             force: false,
             claimant: request as u64 + 1,
+            // Sent in vain before.
+            urgency: i32::from(trail.is_repeat),
         }
     }
 
     fn told(&mut self, request: usize, answer: Answer, now_ms: f64) {
         let process = self.requests[request].process;
-        self.processes[process].told();
         match answer {
             Answer::Booked(booking) => {
                 self.processes[process].leave(request);
@@ -221,9 +224,9 @@ impl Fleet<'_> {
                 self.agenda.at(departs_ms, Event::Departure(flight));
             }
             Answer::Later { ask_again_ms, .. } => {
-                let number = self.processes[process].alarm();
+                let number = self.processes[process].told_to_wait(request);
                 let again_ms = now_ms + ask_again_ms.ceil();
-                self.agenda.at(again_ms, Event::Alarm { process, number });
+                self.agenda.at(again_ms, Event::Alarm { request, number });
                 return;
             }
             Answer::Never { .. } => {
@@ -240,6 +243,7 @@ impl Fleet<'_> {
         let known = &self.processes[process].known[flight.account];
         if flight.booking.wait_ms > 0.0 && known.blocked_until_ms > now_ms {
             self.tell_store(wire::given_back(flight.booking), now_ms);
+            self.trails[flight.request].is_repeat = true;
             self.join(flight.request, now_ms);
             return;
         }
@@ -286,6 +290,7 @@ impl Fleet<'_> {
             known.blocked_until_ms = known.blocked_until_ms.max(now_ms + block_ms);
         }
         self.tell_store(settlement, now_ms);
+        self.trails[request].is_repeat = true;
         match reply {
             Reply::Admitted(_) => {}
             Reply::Refused(refusal) => {

@@ -28,6 +28,14 @@ mod scenario;
 mod wire;
 mod workload;
 
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
 use figures::Figures;
 use provider::Provider;
 use report::Row;
@@ -54,15 +62,33 @@ fn main() {
         word.is_none_or(|word| scenario.name.contains(word))
     };
     println!("{}", report::HEAD);
-    for scenario in scenario::all().into_iter().filter(wanted) {
-        println!("{}", row(&scenario));
+    let scenarios: Vec<Scenario> = scenario::all().into_iter().filter(wanted).collect();
+    let rows: Vec<OnceLock<Row>> = scenarios.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(scenario) = scenarios.get(at) else {
+                        return;
+                    };
+                    rows[at].get_or_init(|| row(scenario));
+                }
+            });
+        }
+    });
+    for row in rows.iter().filter_map(OnceLock::get) {
+        println!("{row}");
     }
     println!("\n{}", booking_time::measured());
 }
 
 /// One line of the table: the means over the scenario's seeds.
 fn row(scenario: &Scenario) -> Row {
-    let (reached, ideal): (Vec<Figures>, Vec<Figures>) = (0..scenario.seeds)
+    let (reached, ideal): (Vec<Figures>, Vec<Figures>) = (0..scenario.seeds
+        * std::env::var("SEEDS").map_or(1, |s| s.parse().unwrap()))
         .map(|seed| {
             let requests = workload::requests(scenario, seed);
             let ideal = Figures::of(&requests, &ideal::run(scenario, &requests));

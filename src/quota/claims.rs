@@ -1,9 +1,9 @@
 //! Who has been told to come back to a lane, and since when.
 //!
 //! Room is booked only a moment ahead, so whoever needs more than that is told when to ask again. Without a claim, room that flows
-//! back meanwhile would go to whoever asks first: a large request, or the line of a process whose first request is large,
-//! would starve beside others that ask for little. So the store remembers those that it sent away, and lets nobody before
-//! them who came later. A claim ends by itself soon after its claimant should have come back: a crash leaves nothing.
+//! back meanwhile would go to whoever asks first: a large request would starve beside others that ask for little. So the
+//! store remembers those that it sent away, and lets nobody before them who came later or is less urgent. A claim ends
+//! by itself soon after its claimant should have come back: a crash leaves nothing.
 
 use super::Cost;
 
@@ -17,44 +17,68 @@ pub(super) struct Claims(Vec<Claim>);
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Claim {
     claimant: u64,
+    turn: Turn,
     estimate: Cost,
-    since_ms: f64,
     until_ms: f64,
 }
 
+/// What decides between those who ask for the same room.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Turn {
+    /// Higher goes first.
+    pub urgency: i32,
+    /// The number that the store gave its owner when it first sent it away; lower goes first.
+    pub ticket: u64,
+}
+
+impl Turn {
+    /// The turn of one who was not sent away yet: behind all who were and are as urgent.
+    pub const fn without_ticket(urgency: i32) -> Turn {
+        Turn {
+            urgency,
+            ticket: u64::MAX,
+        }
+    }
+
+    fn is_before(self, other: Turn) -> bool {
+        let by_priority = self.urgency.cmp(&other.urgency).reverse();
+        by_priority.then(self.ticket.cmp(&other.ticket)).is_lt()
+    }
+}
+
 impl Claims {
-    /// What those who came before a moment, or at it, will take.
-    pub(super) fn before(&self, since_ms: f64, now_ms: f64) -> Cost {
+    /// What those whose turn comes before another will take.
+    pub(super) fn before(&self, turn: Turn, now_ms: f64) -> Cost {
         let before = self
             .0
             .iter()
-            .filter(|claim| claim.since_ms <= since_ms && claim.until_ms > now_ms);
+            .filter(|claim| claim.turn.is_before(turn) && claim.until_ms > now_ms);
         before.fold(Cost::NOTHING, |sum, claim| Cost {
             requests: sum.requests + claim.estimate.requests,
             tokens: sum.tokens + claim.estimate.tokens,
         })
     }
 
-    /// Takes a claimant's claim away and returns since when it stood.
-    pub(super) fn take(&mut self, claimant: u64) -> Option<f64> {
+    /// Takes a claimant's claim away and returns its ticket.
+    pub(super) fn take(&mut self, claimant: u64) -> Option<u64> {
         let at = self.0.iter().position(|claim| claim.claimant == claimant)?;
-        Some(self.0.swap_remove(at).since_ms)
+        Some(self.0.swap_remove(at).turn.ticket)
     }
 
     /// Enters a claim of one who will ask again after `ask_again_ms`.
     pub(super) fn enter(
         &mut self,
         claimant: u64,
+        turn: Turn,
         estimate: Cost,
-        since_ms: f64,
         ask_again_ms: f64,
         now_ms: f64,
     ) {
         self.0.retain(|claim| claim.until_ms > now_ms);
         self.0.push(Claim {
             claimant,
+            turn,
             estimate,
-            since_ms,
             until_ms: now_ms + ask_again_ms + GRACE_MS,
         });
     }
@@ -76,22 +100,37 @@ mod tests {
         }
     }
 
+    fn turn(urgency: i32, ticket: u64) -> Turn {
+        Turn { urgency, ticket }
+    }
+
     #[test]
     fn claims_of_those_who_came_before_count_until_they_end() {
         let mut claims = Claims::default();
-        claims.enter(1, tokens(10.0), 0.0, 5_000.0, 0.0);
-        claims.enter(2, tokens(20.0), 100.0, 9_000.0, 100.0);
-        assert_eq!(claims.before(50.0, 200.0).tokens, 10.0);
-        assert_eq!(claims.before(200.0, 200.0).tokens, 30.0);
-        assert_eq!(claims.before(200.0, 6_000.0).tokens, 20.0);
+        claims.enter(1, turn(0, 1), tokens(10.0), 5_000.0, 0.0);
+        claims.enter(2, turn(0, 3), tokens(20.0), 9_000.0, 100.0);
+        assert_eq!(claims.before(turn(0, 1), 200.0).tokens, 0.0);
+        assert_eq!(claims.before(turn(0, 2), 200.0).tokens, 10.0);
+        assert_eq!(claims.before(Turn::without_ticket(0), 200.0).tokens, 30.0);
+        assert_eq!(claims.before(turn(0, 4), 6_000.0).tokens, 20.0);
         assert!(!claims.is_empty(10_000.0) && claims.is_empty(10_100.0));
     }
 
     #[test]
-    fn a_claimant_that_comes_back_keeps_its_place() {
+    fn a_higher_priority_goes_before_whoever_came_earlier() {
         let mut claims = Claims::default();
-        claims.enter(1, tokens(10.0), 0.0, 100.0, 0.0);
-        assert_eq!(claims.take(1), Some(0.0));
+        claims.enter(1, turn(0, 1), tokens(10.0), 5_000.0, 0.0);
+        assert_eq!(claims.before(Turn::without_ticket(1), 100.0).tokens, 0.0);
+        claims.enter(2, turn(1, 2), tokens(20.0), 5_000.0, 100.0);
+        assert_eq!(claims.before(turn(0, 1), 100.0).tokens, 20.0);
+        assert_eq!(claims.before(turn(-1, 0), 200.0).tokens, 30.0);
+    }
+
+    #[test]
+    fn a_claimant_that_comes_back_keeps_its_ticket() {
+        let mut claims = Claims::default();
+        claims.enter(1, turn(0, 7), tokens(10.0), 100.0, 0.0);
+        assert_eq!(claims.take(1), Some(7));
         assert_eq!(claims.take(1), None);
         assert!(claims.is_empty(0.0));
     }

@@ -11,7 +11,13 @@
 //! and the level and the sum move by a part of it. So late and out-of-order answers correct once, and pairs of requests that
 //! overtake each other on the wire, whose errors are equal and opposite, cancel.
 
-use super::{Cost, Unspent, bucket::Bucket, claims::Claims, learned::Learned, metric::Metric};
+use super::{
+    Cost, Unspent,
+    bucket::Bucket,
+    claims::{Claims, Turn},
+    learned::Learned,
+    metric::Metric,
+};
 use crate::{
     config::Limits,
     headers::{Meter, Reading},
@@ -20,6 +26,9 @@ use crate::{
 
 /// The time in which a lane of unknown limits doubles what it may have under way, answers or not.
 const DOUBLING_MS: f64 = 1_000.0;
+
+/// A lane of unknown limits counts as this many tokens per minute where prompts look for a home, until its first answer.
+const HOME_SHARE_OF_UNKNOWN: f64 = 200_000.0;
 
 /// The part of an error that is applied: less room than booked is believed faster than more. What is systematic comes back
 /// with the next reading.
@@ -101,11 +110,11 @@ impl Lane {
         })
     }
 
-    /// Milliseconds until what an estimate costs fits every bucket and no block is on the lane, for one who came at `since_ms`:
-    /// those who came before are let before.
-    pub fn wait_for(&self, estimate: Cost, since_ms: f64, now_ms: f64) -> f64 {
+    /// Milliseconds until what an estimate costs fits every bucket and no block is on the lane, behind those whose turn comes
+    /// before.
+    pub fn wait_for(&self, estimate: Cost, turn: Turn, now_ms: f64) -> f64 {
         let cost = self.cost_of(estimate);
-        let ahead = self.claims.before(since_ms, now_ms);
+        let ahead = self.claims.before(turn, now_ms);
         let ahead = Cost {
             tokens: ahead.tokens * self.factor(),
             ..ahead
@@ -119,20 +128,28 @@ impl Lane {
             .fold(least_ms, f64::max)
     }
 
-    /// Whether a lane of unknown limits has as many requests under way as it may: it starts with one, and doubles with each
-    /// answer and each second, so that a burst does not run into a limit that the first answer would have told, and slow
-    /// answers do not hold it up for long.
-    pub fn is_starting(&self, now_ms: f64) -> bool {
+    /// Milliseconds until a lane of unknown limits may have one more request under way, or 0: it starts with one, and doubles
+    /// with each answer and each second, so that a burst does not run into a limit that the first answer would have told,
+    /// and slow answers do not hold it up for long. Those whose turn comes before start before.
+    pub fn start_wait(&self, turn: Turn, now_ms: f64) -> f64 {
         let Some(first_ms) = self.first_booking_ms else {
-            return false;
+            return 0.0;
         };
         if self.buckets.iter().any(Option::is_some) {
-            return false;
+            return 0.0;
         }
+        let ahead = self.claims.before(turn, now_ms).requests;
         // 2^doublings must exceed what is under way.
-        let doublings = f64::from(self.unsettled.checked_ilog2().map_or(0, |log| log + 1));
+        let under_way = self.unsettled.saturating_add(ahead as u32);
+        let doublings = f64::from(under_way.checked_ilog2().map_or(0, |log| log + 1));
         let by_time = doublings - f64::from(self.answers);
-        now_ms < first_ms + by_time * DOUBLING_MS
+        (first_ms + by_time * DOUBLING_MS - now_ms).max(0.0)
+    }
+
+    /// How much of the pool's prompts should be at home here: its tokens per minute.
+    pub fn home_share(&self) -> f64 {
+        let bucket = self.buckets[Metric::TokensPerMinute as usize].as_ref();
+        bucket.map_or(HOME_SHARE_OF_UNKNOWN, Bucket::capacity)
     }
 
     /// The smallest share of a bucket that is left after the cost at the moment when it is sent: 1 is all, 0 nothing. A lane

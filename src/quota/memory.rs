@@ -8,6 +8,7 @@ use std::{
 use super::{
     Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store,
     choose::{Choice, HORIZON_MS, START_AGAIN_MS, choose, standing},
+    claims::Turn,
     lane::{End, Lane},
 };
 use crate::error::Result;
@@ -23,8 +24,57 @@ pub struct MemoryStore {
     families: Mutex<HashMap<Arc<str>, Family>>,
 }
 
-/// The lanes of one model group, by the quota group's index.
-type Family = Vec<Option<Lane>>;
+/// The lanes of one model group.
+#[derive(Debug, Default)]
+struct Family {
+    /// By the quota group's index.
+    lanes: Vec<Option<Lane>>,
+    /// Tickets given so far.
+    tickets: u64,
+}
+
+impl Family {
+    /// A candidate's lane, made full at first need.
+    fn lane(&mut self, candidate: &Candidate, now_ms: f64) -> &mut Lane {
+        if self.lanes.len() <= candidate.quota_group {
+            self.lanes.resize(candidate.quota_group + 1, None);
+        }
+        self.lanes[candidate.quota_group]
+            .get_or_insert_with(|| Lane::new(&candidate.limits, now_ms))
+    }
+
+    fn known(&self, quota_group: usize) -> Option<&Lane> {
+        self.lanes.get(quota_group)?.as_ref()
+    }
+
+    fn known_mut(&mut self, quota_group: usize) -> Option<&mut Lane> {
+        self.lanes.get_mut(quota_group)?.as_mut()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().flatten()
+    }
+
+    /// Takes a claimant's claim away, wherever it stands, and returns its ticket.
+    fn take_claim(&mut self, claimant: u64) -> Option<u64> {
+        let mut lanes = self.lanes.iter_mut().flatten();
+        lanes.find_map(|lane| lane.claims.take(claimant))
+    }
+
+    /// Sends one away who will come back for a candidate's lane.
+    fn claim(&mut self, ask: &Ask, candidate: usize, turn: Turn, after_ms: f64, now_ms: f64) {
+        let ticket = match turn.ticket {
+            u64::MAX => {
+                self.tickets += 1;
+                self.tickets
+            }
+            kept => kept,
+        };
+        let turn = Turn { ticket, ..turn };
+        let claims = &mut self.lane(&ask.candidates[candidate], now_ms).claims;
+        claims.enter(ask.claimant, turn, ask.cost, after_ms, now_ms);
+    }
+}
 
 impl MemoryStore {
     /// An empty store.
@@ -41,36 +91,48 @@ impl MemoryStore {
         let mut families = self.families();
         let family = family(&mut families, &ask.model_group, now_ms);
         for candidate in &ask.candidates {
-            lane(family, candidate, now_ms);
+            family.lane(candidate, now_ms);
         }
-        let mut claimed = family.iter_mut().flatten();
-        let since_ms = claimed.find_map(|lane| lane.claims.take(ask.claimant));
-        let since_ms = since_ms.unwrap_or(now_ms);
-        let lanes: Vec<&Lane> = existing(family, ask).collect();
-        let (index, wait_ms) = match choose(ask, &lanes, since_ms, now_ms) {
+        let ticket = family.take_claim(ask.claimant);
+        let turn = Turn {
+            urgency: ask.urgency,
+            ticket: ticket.unwrap_or(u64::MAX),
+        };
+        let lanes: Vec<&Lane> = ask
+            .candidates
+            .iter()
+            .filter_map(|candidate| family.known(candidate.quota_group))
+            .collect();
+        let (index, wait_ms, because, waits_ms) = match choose(ask, &lanes, turn, now_ms) {
             Choice::Never { metric, limit } => return Answer::Never { metric, limit },
-            // Nobody knows how long: the caller's own patience is the bound.
-            Choice::Starting => {
+            Choice::Starting { candidate } => {
+                family.claim(ask, candidate, turn, START_AGAIN_MS, now_ms);
                 return Answer::Later {
                     ask_again_ms: START_AGAIN_MS,
+                    // Nobody knows how long: the caller's own patience is the bound.
                     wait_ms: 0.0,
                 };
             }
-            Choice::Earliest { candidate, .. } if ask.force => (candidate, 0.0),
-            Choice::Earliest { candidate, wait_ms } if wait_ms > HORIZON_MS => {
+            Choice::At {
+                candidate, wait_ms, ..
+            } if wait_ms > HORIZON_MS && !ask.force => {
                 let ask_again_ms = wait_ms - HORIZON_MS;
-                let lane = lane(family, &ask.candidates[candidate], now_ms);
-                let claims = &mut lane.claims;
-                claims.enter(ask.claimant, ask.cost, since_ms, ask_again_ms, now_ms);
+                family.claim(ask, candidate, turn, ask_again_ms, now_ms);
                 return Answer::Later {
                     ask_again_ms,
                     wait_ms,
                 };
             }
-            Choice::Earliest { candidate, wait_ms } => (candidate, wait_ms),
+            Choice::At {
+                candidate,
+                wait_ms,
+                because,
+                waits_ms,
+            } => (candidate, wait_ms, because, waits_ms),
         };
+        let wait_ms = if ask.force { 0.0 } else { wait_ms };
         let candidate = &ask.candidates[index];
-        let lane = lane(family, candidate, now_ms);
+        let lane = family.lane(candidate, now_ms);
         let taken = lane.book(ask.cost, wait_ms, now_ms);
         Answer::Booked(Booking {
             candidate: index,
@@ -80,6 +142,8 @@ impl MemoryStore {
             taken,
             wait_ms,
             tokens_left: lane.left(now_ms + wait_ms).1,
+            because,
+            waits_ms,
         })
     }
 
@@ -88,16 +152,15 @@ impl MemoryStore {
         let family = families.get(&ask.model_group);
         ask.candidates
             .iter()
-            .map(|candidate| {
-                let known = family.and_then(|family| family.get(candidate.quota_group)?.as_ref());
-                match known {
+            .map(
+                |candidate| match family.and_then(|family| family.known(candidate.quota_group)) {
                     Some(lane) => standing(candidate, lane, ask.cost, now_ms),
                     None => {
                         let lane = Lane::new(&candidate.limits, now_ms);
                         standing(candidate, &lane, ask.cost, now_ms)
                     }
-                }
-            })
+                },
+            )
             .collect()
     }
 }
@@ -109,24 +172,9 @@ fn family<'a>(
     now_ms: f64,
 ) -> &'a mut Family {
     if families.len() >= MOST_MODEL_GROUPS && !families.contains_key(model_group) {
-        families.retain(|_, family| !family.iter().flatten().all(|lane| lane.is_idle(now_ms)));
+        families.retain(|_, family| !family.all().all(|lane| lane.is_idle(now_ms)));
     }
     families.entry(model_group.clone()).or_default()
-}
-
-/// A candidate's lane, made full at first need.
-fn lane<'a>(family: &'a mut Family, candidate: &Candidate, now_ms: f64) -> &'a mut Lane {
-    if family.len() <= candidate.quota_group {
-        family.resize(candidate.quota_group + 1, None);
-    }
-    family[candidate.quota_group].get_or_insert_with(|| Lane::new(&candidate.limits, now_ms))
-}
-
-/// The lanes of an ask's candidates, all of which exist.
-fn existing<'a>(family: &'a Family, ask: &'a Ask) -> impl Iterator<Item = &'a Lane> {
-    ask.candidates
-        .iter()
-        .filter_map(|candidate| family[candidate.quota_group].as_ref())
 }
 
 impl Store for MemoryStore {
@@ -137,13 +185,8 @@ impl Store for MemoryStore {
 
     fn withdraw(&self, model_group: &str, claimant: u64) {
         let mut families = self.families();
-        let lanes = families
-            .get_mut(model_group)
-            .into_iter()
-            .flatten()
-            .flatten();
-        for lane in lanes {
-            lane.claims.take(claimant);
+        if let Some(family) = families.get_mut(model_group) {
+            family.take_claim(claimant);
         }
     }
 
@@ -152,7 +195,7 @@ impl Store for MemoryStore {
         let mut families = self.families();
         let Some(lane) = families
             .get_mut(&booking.model_group)
-            .and_then(|family| family.get_mut(booking.quota_group)?.as_mut())
+            .and_then(|family| family.known_mut(booking.quota_group))
         else {
             // A lane with a booking under way is never dropped as idle.
             return;
@@ -172,7 +215,7 @@ impl Store for MemoryStore {
     fn observe(&self, observation: Observation, now_ms: f64) {
         let mut families = self.families();
         let family = family(&mut families, &observation.model_group, now_ms);
-        lane(family, &observation.candidate, now_ms).observe(
+        family.lane(&observation.candidate, now_ms).observe(
             observation.used,
             observation.requests_left,
             observation.tokens_left,

@@ -21,7 +21,13 @@ mod metric;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-pub use self::{choose::HORIZON_MS, lane::Taken, memory::MemoryStore, metric::Metric};
+pub use self::{
+    choose::{AFFINITY_WAIT_MS, HORIZON_MS},
+    claims::Turn,
+    lane::Taken,
+    memory::MemoryStore,
+    metric::Metric,
+};
 use crate::{config::Limits, error::Result, headers::Reading, outcome::LimitHit};
 
 /// What a request takes from a lane.
@@ -76,6 +82,9 @@ pub struct Candidate {
     pub weight: f64,
     /// The account itself may not be used before this moment (its breaker, a backoff).
     pub not_before_ms: f64,
+    /// How near the prompt's cache is to this quota group, before limits and weights: `1 / -ln(u)` with a `u` between 0 and 1
+    /// that depends on the prompt's prefix and the group alone. 0 for all candidates where no cache is expected.
+    pub affinity: f64,
 }
 
 /// A question for room.
@@ -91,6 +100,39 @@ pub struct Ask {
     pub force: bool,
     /// Who asks: the same number when it asks again, no other caller's of any process.
     pub claimant: u64,
+    /// Higher goes first among those who were told to come back.
+    pub urgency: i32,
+}
+
+/// Why a lane was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// No other account could take the request.
+    Only,
+    /// It could start before all others.
+    Earliest,
+    /// Several could start at the same moment; it had the smallest share in use for its weight.
+    MostRoom,
+    /// It is the home of the prompt's prefix.
+    Cache,
+    /// The home of the prompt's prefix would have started too late; it is the next in the same order.
+    Spilled,
+    /// The caller wanted no waiting.
+    Forced,
+}
+
+impl Because {
+    /// The stable name, as in `index.d.ts`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Because::Only => "only",
+            Because::Earliest => "earliest",
+            Because::MostRoom => "most_room",
+            Because::Cache => "cache",
+            Because::Spilled => "spilled",
+            Because::Forced => "forced",
+        }
+    }
 }
 
 /// What the store says to an [`Ask`].
@@ -132,6 +174,11 @@ pub struct Booking {
     pub wait_ms: f64,
     /// Tokens left per minute at the moment of sending; `None` where no limit is known.
     pub tokens_left: Option<f64>,
+    /// Why this lane.
+    pub because: Because,
+    /// Milliseconds until each of the ask's candidates could have started; infinite where it cannot take the request, or
+    /// waits for its first answer.
+    pub waits_ms: Vec<f64>,
 }
 
 /// The end of a booking.

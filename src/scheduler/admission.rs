@@ -167,7 +167,7 @@ impl Scheduler {
         let claim = Claim::new(self.store.as_ref(), &want.model_group);
         loop {
             if let Some(place) = place
-                && timeout_at(deadline, place.until_first()).await.is_err()
+                && timeout_at(deadline, place.until_its_turn()).await.is_err()
             {
                 return Err(self.too_late(want, None).await);
             }
@@ -216,6 +216,7 @@ impl Scheduler {
             candidates: candidates.lanes,
             force: want.force,
             claimant,
+            urgency: want.urgency(),
         };
         match self.store.book(&ask, now_ms).await? {
             Answer::Booked(booking) => {

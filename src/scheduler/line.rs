@@ -5,7 +5,9 @@
 //! tenant's weight) later; the smallest start goes first. So a tenant with a thousand requests in line delays another's
 //! first one by one request, not by a thousand.
 //!
-//! There is no turn to hand on: whoever finds itself first asks. One who is overtaken while it sleeps notices when it wakes.
+//! The first [`ASKERS`] of a line ask, so that an account that is of no use to the first serves somebody behind it: one that the
+//! first is too large for, or whose cache is not the first's. The store's claims keep their order on each account. There is no turn
+//! to hand on: whoever finds itself among the first asks. One who is overtaken while it sleeps notices when it wakes.
 
 use std::{
     cmp::Ordering,
@@ -16,6 +18,9 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::quota::Cost;
+
+/// How many of a line ask the store at a time. Each further one costs a question whenever room comes back.
+pub const ASKERS: usize = 8;
 
 /// Lines kept before those without anybody in them are dropped.
 const MOST_LINES: usize = 1_024;
@@ -58,8 +63,8 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     cost: Cost,
-    /// Told when it becomes the first.
-    first: Arc<Notify>,
+    /// Told when it comes to be among those who ask.
+    turn: Arc<Notify>,
 }
 
 /// A place in a line; the smallest is the first.
@@ -94,14 +99,14 @@ impl PartialOrd for Rank {
 pub(super) struct Place {
     line: Arc<Line>,
     rank: Rank,
-    first: Arc<Notify>,
+    turn: Arc<Notify>,
 }
 
 impl Lines {
     /// Joins a line.
     pub(super) fn join(&self, key: LineKey, order: &Order, cost: Cost) -> Place {
         let line = self.of(key);
-        let first = Arc::new(Notify::new());
+        let turn = Arc::new(Notify::new());
         let mut state = line.state();
         let start = state
             .virtual_ends
@@ -119,11 +124,11 @@ impl Lines {
         };
         let waiting = Waiting {
             cost,
-            first: first.clone(),
+            turn: turn.clone(),
         };
         state.waiting.insert(rank, waiting);
         drop(state);
-        Place { line, rank, first }
+        Place { line, rank, turn }
     }
 
     fn of(&self, key: LineKey) -> Arc<Line> {
@@ -144,20 +149,18 @@ impl Line {
 }
 
 impl Place {
-    /// Returns as soon as nobody is before this place.
-    pub(super) async fn until_first(&self) {
+    /// Returns as soon as this place is among those who ask.
+    pub(super) async fn until_its_turn(&self) {
         // A notice that came before is kept by Notify, so none is missed between looking and waiting.
-        while !self.is_first() {
-            self.first.notified().await;
+        while !self.is_its_turn() {
+            self.turn.notified().await;
         }
     }
 
-    fn is_first(&self) -> bool {
+    fn is_its_turn(&self) -> bool {
         let state = self.line.state();
-        state
-            .waiting
-            .first_key_value()
-            .is_some_and(|(rank, _)| *rank == self.rank)
+        let mut asking = state.waiting.keys().take(ASKERS);
+        asking.any(|rank| *rank == self.rank)
     }
 
     /// What those who stand before this place will take.
@@ -181,9 +184,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.line.state();
         state.waiting.remove(&self.rank);
-        match state.waiting.first_key_value() {
-            Some((_, next)) => next.first.notify_one(),
-            None => state.virtual_ends.clear(),
+        // Whoever moved up among those who ask; it may have been told before.
+        if let Some(next) = state.waiting.values().take(ASKERS).last() {
+            next.turn.notify_one();
+        } else {
+            state.virtual_ends.clear();
         }
     }
 }
@@ -209,6 +214,10 @@ mod tests {
         lines.join(("m".into(), None), order, cost)
     }
 
+    fn is_first(place: &Place) -> bool {
+        place.ahead() == Cost::NOTHING
+    }
+
     /// The names of callers in the order in which they become the first.
     fn served(callers: Vec<(&'static str, Order)>) -> Vec<&'static str> {
         let lines = Lines::default();
@@ -220,7 +229,7 @@ mod tests {
         while !places.is_empty() {
             let first = places
                 .iter()
-                .position(|(_, place)| place.is_first())
+                .position(|(_, place)| is_first(place))
                 .unwrap();
             let (name, place) = places.remove(first);
             place.leave_served();
@@ -284,9 +293,9 @@ mod tests {
         let idle: Vec<_> = (0..3)
             .map(|_| join(&lines, &order(0, NONE, "idle", 1.0)))
             .collect();
-        assert!(busy.is_first());
+        assert!(is_first(&busy));
         drop(busy);
-        assert!(idle[0].is_first());
+        assert!(is_first(&idle[0]));
     }
 
     #[test]
@@ -298,15 +307,27 @@ mod tests {
         drop(second);
         assert_eq!(third.ahead().tokens, 10.0);
         drop(first);
-        assert!(third.is_first());
+        assert!(is_first(&third));
+    }
+
+    #[test]
+    fn only_the_first_few_ask() {
+        let lines = Lines::default();
+        let order = order(0, NONE, "", 1.0);
+        let places: Vec<_> = (0..ASKERS + 2).map(|_| join(&lines, &order)).collect();
+        let asking = places.iter().filter(|place| place.is_its_turn());
+        assert_eq!(asking.count(), ASKERS);
+        assert!(places[0].is_its_turn() && !places[ASKERS].is_its_turn());
     }
 
     #[tokio::test]
-    async fn the_next_is_told_however_late_it_begins_to_wait() {
+    async fn whoever_moves_up_is_told_however_late_it_begins_to_wait() {
         let lines = Lines::default();
         let order = order(0, NONE, "", 1.0);
-        let (first, second) = (join(&lines, &order), join(&lines, &order));
-        drop(first);
-        second.until_first().await;
+        let mut places: Vec<_> = (0..ASKERS + 2).map(|_| join(&lines, &order)).collect();
+        drop(places.remove(3));
+        places[ASKERS - 1].until_its_turn().await;
+        drop(places.remove(0));
+        places[ASKERS - 1].until_its_turn().await;
     }
 }

@@ -37,6 +37,7 @@ impl Scheduler {
             candidates: self.candidates(want, now_ms).lanes,
             force: false,
             claimant: NOBODY,
+            urgency: 0,
         };
         self.store.look(&ask, now_ms).await.ok()
     }
@@ -64,6 +65,7 @@ impl Scheduler {
                 .collect(),
             force: false,
             claimant: NOBODY,
+            urgency: 0,
         };
         let lanes = self.store.look(&ask, now_ms).await?;
         let mut standings: Vec<_> = self

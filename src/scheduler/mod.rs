@@ -35,7 +35,7 @@ use self::{
     line::Lines,
 };
 pub use self::{
-    line::Order,
+    line::{ASKERS, Order},
     look::AccountStanding,
     permit::{Permit, Settling},
 };
@@ -260,6 +260,7 @@ impl Seat {
             limits: self.account.limits.of(model_group),
             weight: self.account.weight,
             not_before_ms,
+            affinity: 0.0,
         }
     }
 }
@@ -269,6 +270,11 @@ impl Want {
     fn usable_accounts(&self, of: usize) -> Option<Vec<usize>> {
         let all = self.accounts.is_none() && self.refused_by.is_empty();
         (!all).then(|| (0..of).filter(|account| self.allows(*account)).collect())
+    }
+
+    /// Its place among those whom the store has sent away: by priority, then one that was sent in vain before others.
+    fn urgency(&self) -> i32 {
+        2 * self.order.priority + i32::from(self.is_repeat)
     }
 
     fn allows(&self, account: usize) -> bool {

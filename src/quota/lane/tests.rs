@@ -36,6 +36,8 @@ fn tokens(tokens: f64) -> Cost {
     }
 }
 
+const LAST: Turn = Turn::without_ticket(0);
+
 /// A reading of the tokens alone.
 fn reading(limit: f64, remaining: f64) -> Reading {
     let missing = (limit - remaining) / limit * 60.0;
@@ -72,10 +74,10 @@ fn the_tightest_bucket_decides_the_wait() {
     let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
     lane.book(tokens(6_000.0), 0.0, 0.0);
     // 100 tokens and a margin of 60, at 100 a second.
-    assert_eq!(lane.wait_for(tokens(100.0), 0.0, 0.0), 1_600.0);
+    assert_eq!(lane.wait_for(tokens(100.0), LAST, 0.0), 1_600.0);
     let mut lane = Lane::new(&limits(1.0, 6_000.0), 0.0);
     lane.book(tokens(1.0), 0.0, 0.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 0.0, 0.0), 60_000.0);
+    assert_eq!(lane.wait_for(tokens(1.0), LAST, 0.0), 60_000.0);
 }
 
 #[test]
@@ -86,7 +88,7 @@ fn day_limits_hold_beside_minute_limits() {
     };
     let mut lane = Lane::new(&day, 0.0);
     lane.book(tokens(1.0), 0.0, 0.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 0.0, 0.0), DAY_MS);
+    assert_eq!(lane.wait_for(tokens(1.0), LAST, 0.0), DAY_MS);
 }
 
 #[test]
@@ -94,8 +96,8 @@ fn a_block_is_never_shortened() {
     let mut lane = Lane::new(&Limits::default(), 0.0);
     lane.block_until(5_000.0);
     lane.block_until(2_000.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 1_000.0, 1_000.0), 4_000.0);
-    assert_eq!(lane.wait_for(tokens(1.0), 9_000.0, 9_000.0), 0.0);
+    assert_eq!(lane.wait_for(tokens(1.0), LAST, 1_000.0), 4_000.0);
+    assert_eq!(lane.wait_for(tokens(1.0), LAST, 9_000.0), 0.0);
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn a_cost_above_a_known_limit_names_the_limit() {
     );
     assert_eq!(lane.exceeded_by(tokens(6_000.0)), None);
     // The margin is given up where the request needs all.
-    assert_eq!(lane.wait_for(tokens(6_000.0), 0.0, 0.0), 0.0);
+    assert_eq!(lane.wait_for(tokens(6_000.0), LAST, 0.0), 0.0);
     let unknown = Lane::new(&Limits::default(), 0.0);
     assert_eq!(unknown.exceeded_by(tokens(1e12)), None);
 }
@@ -261,7 +263,7 @@ fn a_refusal_takes_the_servers_number_and_keeps_room_back() {
     lane.settle(&taken, &refused, &Limits::default(), 0.0);
     assert!((left(&lane, 0.0) - 500.0).abs() < 1e-6);
     // The margin is at its most, a fifth of the capacity: 100 tokens need 1,300 to be there, at 100 a second.
-    assert_eq!(lane.wait_for(tokens(100.0), 0.0, 0.0), 8_000.0);
+    assert_eq!(lane.wait_for(tokens(100.0), LAST, 0.0), 8_000.0);
 }
 
 #[test]
@@ -295,7 +297,7 @@ fn an_observation_without_limits_counts_and_never_forbids() {
     let mut lane = Lane::new(&Limits::default(), 0.0);
     lane.observe(tokens(100.0), Some(0.0), Some(50.0), 0.0);
     assert_eq!(lane.left(0.0), (Some(0.0), Some(50.0)));
-    assert!(lane.wait_for(tokens(10.0), 0.0, 0.0) > 0.0);
+    assert!(lane.wait_for(tokens(10.0), LAST, 0.0) > 0.0);
     assert_eq!(lane.exceeded_by(tokens(1_000.0)), None);
     // More was seen later: the first sight was no limit.
     lane.observe(tokens(10.0), Some(900.0), Some(80_000.0), 0.0);
@@ -321,7 +323,7 @@ fn a_lane_of_unknown_limits_starts_with_one_request_and_doubles_with_each_answer
     let mut admitted = Vec::new();
     for _ in 0..4 {
         let before = under_way.len();
-        while !lane.is_starting(0.0) {
+        while lane.start_wait(LAST, 0.0) == 0.0 {
             under_way.push(lane.book(tokens(1.0), 0.0, 0.0));
         }
         admitted.push(under_way.len() - before);
@@ -338,7 +340,7 @@ fn a_lane_of_unknown_limits_doubles_each_second_while_answers_are_slow() {
     for second in 0..4 {
         let now_ms = f64::from(second) * 1_000.0;
         let mut count = 0;
-        while !lane.is_starting(now_ms) {
+        while lane.start_wait(LAST, now_ms) == 0.0 {
             lane.book(tokens(1.0), 0.0, now_ms);
             count += 1;
         }

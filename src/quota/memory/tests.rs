@@ -16,6 +16,7 @@ fn candidate(quota_group: usize, tokens_per_minute: f64) -> Candidate {
         },
         weight: 1.0,
         not_before_ms: f64::NEG_INFINITY,
+        affinity: 0.0,
     }
 }
 
@@ -29,6 +30,7 @@ fn ask(tokens: f64, candidates: Vec<Candidate>) -> Ask {
         candidates,
         force: false,
         claimant: 0,
+        urgency: 0,
     }
 }
 
