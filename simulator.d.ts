@@ -39,6 +39,12 @@ export interface SimulatorSettings {
    * @default 0
    */
   msPerToken?: number
+  /**
+   * How long an organization's prompt cache keeps what is not used; 0 switches it off.
+   * @unit ms
+   * @default 600000
+   */
+  promptCacheIdleMs?: number
   /** Troubles; of those that match a request, the first in the list strikes. */
   faults?: Fault[]
 }
@@ -47,7 +53,10 @@ export interface SimulatedAccount {
   /** For stats and faults. @default 'account_1', 'account_2', … */
   label?: string
   apiKey: string
-  /** Accounts of the same organization and project share limits. @default one of its own */
+  /**
+   * Accounts of the same organization and project share limits; all of the same organization share its prompt cache.
+   * @default one of its own
+   */
   organization?: string
   project?: string
   /** By model group, `'*'` for all others. What is left out is not limited. */
@@ -113,6 +122,8 @@ export interface SimulatorStats {
     admitted: number
     refused: number
     chargedTokens: number
+    promptTokens: number
+    cachedTokens: number
     capacityRequests: number
     capacityTokens: number
     statuses: Record<string, number>
@@ -123,6 +134,10 @@ export interface ModelStats {
   admitted: number
   refused: number
   chargedTokens: number
+  /** Of the prompts that were answered, as the answers' `usage` states. */
+  promptTokens: number
+  /** The part of them that came from the prompt cache. */
+  cachedTokens: number
   /** All that could have been admitted so far; null if not limited. */
   capacityRequests: number | null
   /** All that could have been admitted so far; null if not limited. */

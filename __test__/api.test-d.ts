@@ -67,8 +67,10 @@ async function accepted() {
   const simulator = await startSimulator({
     accounts: [{ apiKey: 'k', limits: { '*': { tokensPerMinute: 1 } } }],
     faults: [{ status: 500 }],
+    promptCacheIdleMs: 0,
   })
   same<number>(simulator.stats().totals.admitted)
+  same<number>(simulator.stats().accounts.account_1.models.m.cachedTokens)
 
   try {
     await createChat({ text: 'Hi' })

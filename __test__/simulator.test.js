@@ -59,6 +59,43 @@ test('limits hold to the token, and stats say what could have been admitted', as
   assert.equal((await http.json()).totals.admitted, 3)
 })
 
+test('a prompt that its organization has sent before is reported as cached, also in a stream', async (t) => {
+  const simulator = await startSimulator({
+    accounts: [
+      { label: 'a', apiKey: 'sk-a', organization: 'org-one' },
+      { label: 'b', apiKey: 'sk-b', organization: 'org-one', project: 'proj_other' },
+      { label: 'c', apiKey: 'sk-c', organization: 'org-two' },
+    ],
+  })
+  t.after(() => simulator.close())
+  const request = {
+    model: 'gpt-6-luna',
+    messages: [{ role: 'system', content: 'All of this is well known. '.repeat(300) }, ...messages],
+  }
+  const client = (apiKey) => new OpenAI({ apiKey, baseURL: simulator.baseURL }).chat.completions
+  const sums = { promptTokens: 0, cachedTokens: 0 }
+  const cached = ({ prompt_tokens, prompt_tokens_details }) => {
+    sums.promptTokens += prompt_tokens
+    sums.cachedTokens += prompt_tokens_details.cached_tokens
+    return prompt_tokens_details.cached_tokens
+  }
+  const whole = async (apiKey, more) => (await client(apiKey).create({ ...request, ...more })).usage
+  assert.equal(cached(await whole('sk-a')), 0)
+  const usage = await whole('sk-a')
+  const all = usage.prompt_tokens - (usage.prompt_tokens % 128)
+  assert.equal(cached(usage), all)
+  const stream = await client('sk-b').create({ ...request, stream: true, stream_options: { include_usage: true } })
+  for await (const chunk of stream) if (chunk.usage) assert.equal(cached(chunk.usage), all)
+  assert.equal(cached(await whole('sk-a', { prompt_cache_key: 'tenant' })), 0)
+  assert.equal(cached(await whole('sk-c')), 0)
+  const { accounts, totals } = simulator.stats()
+  assert.deepEqual({ promptTokens: totals.promptTokens, cachedTokens: totals.cachedTokens }, sums)
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((label) => accounts[label].models['gpt-6-luna'].cachedTokens),
+    [all, all, 0],
+  )
+})
+
 test('faults strike as told', async (t) => {
   const simulator = await startSimulator({
     accounts: [{ label: 'a', apiKey: 'sk-a' }],

@@ -7,9 +7,10 @@
 //!
 //! # From the limit to the socket
 //!
-//! - [`Bucket`], [`Lane`] and [`ChargingRule`] are pure arithmetic with time as an argument: benchmarks run them on a
-//!   virtual clock, without the rest.
-//! - `settings` is what the user wants, `faults` the script of troubles, `limits` all lanes with their buckets.
+//! - [`Bucket`], [`Lane`], [`PromptCache`] and [`ChargingRule`] are pure arithmetic with time as an argument: benchmarks
+//!   run them on a virtual clock, without the rest.
+//! - `settings` is what the user wants, `faults` the script of troubles, `limits` all lanes with their buckets, `cache`
+//!   all prompt caches.
 //! - `work` reads a body and makes its answer, `replies` writes it, `errors` and `headers` what goes with it.
 //! - `service` puts these together: one request and a moment in, one answer out. Nothing in it waits.
 //! - [`Simulator`] is the socket, the real clock and the waiting.
@@ -18,8 +19,9 @@
 //!
 //! All chance (latency, length and words of answers, faults, ids) is drawn from the settings' seed, the account and the
 //! number of the request on its account; an embedding, from its text. Time plays no part except in `created`, in the
-//! limits, and where requests of one account overtake each other on their way here.
+//! limits, in the prompt caches, and where requests of one account overtake each other on their way here.
 
+mod cache;
 mod charging;
 mod duration;
 mod errors;
@@ -33,6 +35,7 @@ mod service;
 mod settings;
 mod work;
 
+pub use cache::PromptCache;
 pub use charging::{ChargingRule, Demand, Endpoint, estimate};
 pub use limits::{Bucket, Lane, Limits, Metric, Reading, Readings, Refusal};
 pub use server::Simulator;

@@ -11,9 +11,17 @@ pub(super) fn generator(parts: [u64; 3]) -> Rng {
     )
 }
 
+/// The fingerprint of no bytes at all.
+pub(super) const NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// A number that depends on every byte (64-bit FNV-1a).
 pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |state, byte| {
+    continued(NOTHING, bytes)
+}
+
+/// The fingerprint of a text whose beginning has the fingerprint `state`, and which goes on with `bytes`.
+pub(super) fn continued(state: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(state, |state, byte| {
         (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
@@ -50,5 +58,9 @@ mod tests {
         assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);
         assert_eq!(fingerprint(b"foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(
+            continued(fingerprint(b"foo"), b"bar"),
+            fingerprint(b"foobar")
+        );
     }
 }

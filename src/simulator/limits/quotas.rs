@@ -31,6 +31,10 @@ pub(in crate::simulator) struct Tally {
     pub(in crate::simulator) admitted: AtomicU64,
     pub(in crate::simulator) refused: AtomicU64,
     pub(in crate::simulator) charged_tokens: AtomicU64,
+    /// Prompts of the requests that were admitted and replied to, as the replies' usage states them.
+    pub(in crate::simulator) prompt_tokens: AtomicU64,
+    /// The part of these that came from the prompt cache.
+    pub(in crate::simulator) cached_tokens: AtomicU64,
     pub(in crate::simulator) statuses: Statuses,
 }
 

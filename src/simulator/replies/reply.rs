@@ -32,6 +32,8 @@ pub(in crate::simulator) struct Reply<'a> {
     pub(in crate::simulator) created: u64,
     pub(in crate::simulator) model: &'a str,
     pub(in crate::simulator) prompt_tokens: u64,
+    /// The part of the prompt that came from the cache; nothing of a legacy completion ever does.
+    pub(in crate::simulator) cached_tokens: u64,
     /// Never empty.
     pub(in crate::simulator) outputs: Vec<Output>,
 }
@@ -112,7 +114,10 @@ impl Reply<'_> {
             prompt_tokens: self.prompt_tokens,
             completion_tokens,
             total_tokens: self.prompt_tokens + completion_tokens,
-            prompt_tokens_details: PromptDetails::default(),
+            prompt_tokens_details: PromptDetails {
+                cached_tokens: self.cached_tokens,
+                ..PromptDetails::default()
+            },
             completion_tokens_details: CompletionDetails::default(),
         }
     }
@@ -262,6 +267,7 @@ mod tests {
             created: 1_790_000_000,
             model: "gpt-\"4o",
             prompt_tokens: 9,
+            cached_tokens: 4,
             outputs: vec![output(1, 3, false), output(2, 2, true)],
         }
     }
@@ -279,6 +285,7 @@ mod tests {
         assert_eq!(body["choices"][1]["finish_reason"], "length");
         assert_eq!(body["usage"]["completion_tokens"], 5);
         assert_eq!(body["usage"]["total_tokens"], 14);
+        assert_eq!(body["usage"]["prompt_tokens_details"]["cached_tokens"], 4);
         assert_eq!(first["logprobs"], Value::Null);
         assert_eq!(first["message"]["annotations"], json!([]));
     }

@@ -238,6 +238,7 @@ mod tests {
             created: 1_790_000_000,
             model: "gpt-\"4o",
             prompt_tokens: 9,
+            cached_tokens: 0,
             outputs: lengths
                 .iter()
                 .enumerate()

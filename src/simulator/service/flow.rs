@@ -9,18 +9,18 @@ use hyper::HeaderMap;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::answers::{Answer, JSON, plain};
+use super::engine::Admitted;
 use super::stats;
+use crate::simulator::cache::Caches;
 use crate::simulator::charging::{ChargingRule, Endpoint};
 use crate::simulator::errors::ApiError;
 use crate::simulator::faults::{Effect, Script, Stage, Target};
 use crate::simulator::headers;
-use crate::simulator::limits::{Group, Quotas, Readings, Statuses};
+use crate::simulator::limits::{Group, Quotas, Statuses};
 use crate::simulator::randomness::generator;
-use crate::simulator::replies::{self, Output};
+use crate::simulator::replies;
 use crate::simulator::settings::Settings;
-use crate::simulator::work::{Body, Origin, Work};
-
-const EVENTS: &str = "text/event-stream; charset=utf-8";
+use crate::simulator::work::{Body, Work};
 
 /// Models that an account without a list shows, besides those that settings name.
 const COMMON_MODELS: [&str; 8] = [
@@ -54,9 +54,10 @@ pub(in crate::simulator) struct Service {
     /// Requests that belong to no account, and their answers.
     strangers: Desk,
     quotas: Quotas,
+    pub(super) caches: Caches,
     script: Script,
     /// Seconds between 1970 and the moment 0.
-    epoch_s: u64,
+    pub(super) epoch_s: u64,
 }
 
 /// What the service keeps of an account.
@@ -87,8 +88,8 @@ impl Desk {
 pub(super) struct Visit<'a> {
     pub(super) account: usize,
     path: &'a str,
-    now: f64,
-    rng: Rng,
+    pub(super) now: f64,
+    pub(super) rng: Rng,
     pub(super) request_id: String,
 }
 
@@ -109,6 +110,7 @@ impl Service {
                 .collect(),
             strangers: Desk::new("", ""),
             quotas: Quotas::new(&settings, 0.0),
+            caches: Caches::new(&settings),
             script: Script::new(settings.faults.clone()),
             settings,
             epoch_s,
@@ -266,7 +268,15 @@ impl Service {
                     Some(scripted) => {
                         self.scripted(visit, scripted, model, Some(&readings), delay_ms)
                     }
-                    None => self.engine(visit, work, outputs, counted, &readings, delay_ms),
+                    None => {
+                        let admitted = Admitted {
+                            group,
+                            readings: &readings,
+                            counted,
+                            delay_ms,
+                        };
+                        self.engine(visit, work, outputs, &admitted)
+                    }
                 }
             }
             Err(refusal) => {
@@ -274,33 +284,6 @@ impl Service {
                 self.error(visit, &error, Some(&refusal.readings), 0.0)
             }
         }
-    }
-
-    /// The reply to an admitted request. `counted` is the length of its prompt, if the charge has already needed it.
-    fn engine(
-        &self,
-        visit: &mut Visit<'_>,
-        work: &Work<'_>,
-        outputs: Vec<Output>,
-        counted: Option<u64>,
-        readings: &Readings,
-        delay_ms: f64,
-    ) -> Answer {
-        let prompt_tokens = match counted.map_or_else(|| work.prompt_tokens(), Ok) {
-            Ok(tokens) => tokens,
-            Err(error) => return self.error(visit, &error, Some(readings), delay_ms),
-        };
-        let origin = Origin {
-            created: self.epoch_s + (visit.now / 1000.0) as u64,
-            ms_per_token: self.settings.ms_per_token,
-            seed: self.settings.seed,
-        };
-        let body = work.body(outputs, prompt_tokens, origin, &mut visit.rng);
-        let content_type = match body {
-            Body::Whole(_) => JSON,
-            Body::Events(_) => EVENTS,
-        };
-        self.own(visit, 200, content_type, body, Some(readings), delay_ms)
     }
 
     fn strike(

@@ -4,6 +4,7 @@
 //! its scripted failures, its latency and its reply.
 
 mod answers;
+mod engine;
 mod flow;
 mod stats;
 #[cfg(test)]

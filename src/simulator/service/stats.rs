@@ -36,6 +36,9 @@ struct ModelStats {
     admitted: u64,
     refused: u64,
     charged_tokens: u64,
+    /// As stated by the usage of the replies.
+    prompt_tokens: u64,
+    cached_tokens: u64,
     /// All that the lane could have admitted since the model group was first asked for (or since the start, if
     /// settings name it); shared by all accounts of the organization's project. `null` if not limited.
     capacity_requests: Option<u64>,
@@ -50,6 +53,8 @@ struct Totals {
     admitted: u64,
     refused: u64,
     charged_tokens: u64,
+    prompt_tokens: u64,
+    cached_tokens: u64,
     capacity_requests: u64,
     capacity_tokens: u64,
     /// Also answers to keys of no account.
@@ -80,6 +85,8 @@ pub(in crate::simulator) fn collect<'a>(
             totals.admitted += stats.admitted;
             totals.refused += stats.refused;
             totals.charged_tokens += stats.charged_tokens;
+            totals.prompt_tokens += stats.prompt_tokens;
+            totals.cached_tokens += stats.cached_tokens;
             if lanes.insert((account.scope, name)) {
                 totals.capacity_requests += stats.capacity_requests.unwrap_or(0);
                 totals.capacity_tokens += stats.capacity_tokens.unwrap_or(0);
@@ -118,6 +125,8 @@ fn model_stats(group: &Group, account: usize, scope: usize, now: f64) -> ModelSt
         admitted: load(&tally.admitted),
         refused: load(&tally.refused),
         charged_tokens: load(&tally.charged_tokens),
+        prompt_tokens: load(&tally.prompt_tokens),
+        cached_tokens: load(&tally.cached_tokens),
         capacity_requests: lane.capacity_requests(now),
         capacity_tokens: lane.capacity_tokens(now),
         statuses,

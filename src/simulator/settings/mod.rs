@@ -10,6 +10,7 @@
 //! | `latencyMs` | 0 | number, `{ min, max }` or `{ median, sigma }`: time until an admitted request is answered |
 //! | `outputTokens` | `{ min: 5, max: 60 }` | number or `{ min, max }`: length of an answer, cut at the request's own maximum |
 //! | `msPerToken` | 0 | time between the tokens of a stream |
+//! | `promptCacheIdleMs` | 600000 | how long an organization's prompt cache keeps what is not used; 0 switches it off |
 //! | `faults` | none | list of `{ account, model, path, status, error, body, headers, delayMs, after, times, probability }` |
 //!
 //! **An account** has its `apiKey` and, if wanted, a `label` (default `account_1`, `account_2`, …), an `organization`
@@ -51,6 +52,7 @@ pub struct Settings {
     pub(super) latency: Latency,
     pub(super) output_tokens: OutputTokens,
     pub(super) ms_per_token: f64,
+    pub(super) prompt_cache_idle_ms: f64,
     pub(super) faults: Vec<FaultRule>,
 }
 

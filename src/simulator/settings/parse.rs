@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::distribution::LONGEST_MS;
 use super::fields::{Fields, integer, mismatch, text};
 use super::{Account, Latency, ModelGroups, OutputTokens, Scope, Settings, SettingsError, faults};
+use crate::simulator::cache::PromptCache;
 use crate::simulator::charging::{ChargingRule, RULE_NAMES};
 use crate::simulator::limits::Limits;
 use crate::simulator::randomness::{fingerprint, generator, letters_and_digits};
@@ -45,6 +46,9 @@ pub(super) fn settings(json: &str) -> Result<Settings, SettingsError> {
         None => OutputTokens { min: 5, max: 60 },
     };
     let ms_per_token = fields.number("msPerToken", 0.0, LONGEST_MS)?.unwrap_or(0.0);
+    let prompt_cache_idle_ms = fields
+        .number("promptCacheIdleMs", 0.0, LONGEST_MS)?
+        .unwrap_or(PromptCache::IDLE_MS);
     let faults = faults::rules(&mut fields, &accounts)?;
     fields.finish()?;
     Ok(Settings {
@@ -57,6 +61,7 @@ pub(super) fn settings(json: &str) -> Result<Settings, SettingsError> {
         latency,
         output_tokens,
         ms_per_token,
+        prompt_cache_idle_ms,
         faults,
     })
 }

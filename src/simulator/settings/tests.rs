@@ -143,7 +143,7 @@ fn complaints_name_the_field_the_value_and_what_is_allowed() {
         ),
         (
             r#"{"prot": 1}"#,
-            "prot is not a setting; known here are port, seed, charging, modelGroups, accounts, latencyMs, outputTokens, msPerToken, faults",
+            "prot is not a setting; known here are port, seed, charging, modelGroups, accounts, latencyMs, outputTokens, msPerToken, promptCacheIdleMs, faults",
         ),
         (
             r#"{"charging": "2023"}"#,

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod parse;
+mod prefix;
 mod task;
 #[cfg(test)]
 mod tests;

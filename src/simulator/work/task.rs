@@ -6,6 +6,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 
 use super::bodies::Input;
+use super::prefix::Prefix;
 use crate::models::{Encoding, encoding};
 use crate::simulator::charging::Demand;
 use crate::simulator::errors::ApiError;
@@ -56,6 +57,8 @@ pub(in crate::simulator) struct Origin {
     pub(in crate::simulator) ms_per_token: f64,
     /// Seed of the embeddings.
     pub(in crate::simulator) seed: u64,
+    /// Tokens of the prompt that the prompt cache knew.
+    pub(in crate::simulator) cached_tokens: u64,
 }
 
 /// The body of an answer.
@@ -124,6 +127,19 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// The prompt as the prompt cache compares it; `None` where OpenAI caches nothing: other endpoints, older models.
+    pub(in crate::simulator) fn prefix(&self) -> Option<Prefix> {
+        // Caching began with gpt-4o, and so did this encoding and its variants, which all models since then have.
+        let newer = matches!(
+            encoding(&self.model),
+            Encoding::O200kBase | Encoding::O200kHarmony
+        );
+        match self.task {
+            Task::Chat(_) if newer => Prefix::of(self.json),
+            _ => None,
+        }
+    }
+
     /// The answer, once its lengths are known.
     pub(in crate::simulator) fn body(
         &self,
@@ -153,6 +169,7 @@ impl<'a> Work<'a> {
             created: origin.created,
             model: &self.model,
             prompt_tokens,
+            cached_tokens: origin.cached_tokens,
             outputs,
         };
         match (stream, &self.task) {

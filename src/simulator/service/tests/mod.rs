@@ -1,5 +1,6 @@
 //! Tests of the way from a request to its answer, on a clock that stands where the test puts it.
 
+mod caching;
 mod refusals;
 mod replies;
 

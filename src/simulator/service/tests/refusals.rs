@@ -227,6 +227,7 @@ fn stats_account_for_every_request_and_count_shared_capacity_once() {
                "statuses": {"200": 1, "429": 1},
                "models": {"gpt-4o": {
                    "admitted": 1, "refused": 1, "chargedTokens": 8,
+                   "promptTokens": 13, "cachedTokens": 0,
                    "capacityRequests": 3, "capacityTokens": 900,
                    "statuses": {"200": 1, "429": 1}}}})
     );
@@ -238,6 +239,7 @@ fn stats_account_for_every_request_and_count_shared_capacity_once() {
     assert_eq!(
         stats["totals"],
         json!({"admitted": 2, "refused": 1, "chargedTokens": 16,
+               "promptTokens": 26, "cachedTokens": 0,
                "capacityRequests": 3, "capacityTokens": 900,
                "statuses": {"200": 3, "401": 1, "429": 1}})
     );
