@@ -87,8 +87,7 @@ fn main() {
 
 /// One line of the table: the means over the scenario's seeds.
 fn row(scenario: &Scenario) -> Row {
-    let (reached, ideal): (Vec<Figures>, Vec<Figures>) = (0..scenario.seeds
-        * std::env::var("SEEDS").map_or(1, |s| s.parse().unwrap()))
+    let (reached, ideal): (Vec<Figures>, Vec<Figures>) = (0..scenario.seeds)
         .map(|seed| {
             let requests = workload::requests(scenario, seed);
             let ideal = Figures::of(&requests, &ideal::run(scenario, &requests));

@@ -29,6 +29,8 @@ pub(crate) enum Arrivals {
     Steady,
     /// All in the first ten seconds of each minute.
     Bursts,
+    /// All in the first tenth of a second of each minute.
+    AtOnce,
 }
 
 /// One account at the provider.
@@ -87,7 +89,7 @@ impl Scenario {
             answer_s: 0.2..30.0,
             processes: 4,
             store_delay_ms: 0.0,
-            seeds: 3,
+            seeds: 9,
         }
     }
 
@@ -217,6 +219,25 @@ fn callers() -> Vec<Scenario> {
         Scenario {
             arrivals: Arrivals::Bursts,
             ..Scenario::small("all in 10 s of each minute")
+        },
+        Scenario {
+            arrivals: Arrivals::AtOnce,
+            ..Scenario::small("all at once each minute")
+        },
+        Scenario {
+            arrivals: Arrivals::AtOnce,
+            bias: 1.6,
+            ..Scenario::small("all at once each minute, charged 1.6 times")
+        },
+        Scenario {
+            arrivals: Arrivals::AtOnce,
+            bias: 0.5,
+            ..Scenario::small("all at once each minute, charged half")
+        },
+        Scenario {
+            arrivals: Arrivals::AtOnce,
+            bias: 1.6,
+            ..Scenario::large("large, all at once each minute, charged 1.6 times")
         },
         Scenario {
             sizes: Sizes::Wide,

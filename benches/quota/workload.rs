@@ -17,6 +17,7 @@ const MEAN_DRAWS: u32 = 4_000;
 
 const MINUTE_MS: f64 = 60_000.0;
 const BURST_MS: f64 = 10_000.0;
+const AT_ONCE_MS: f64 = 100.0;
 
 /// One request, as the provider sees it and as we do.
 #[derive(Debug, Clone, Copy)]
@@ -54,16 +55,20 @@ pub(crate) fn requests(scenario: &Scenario, seed: u64) -> Vec<Request> {
         requests.push(Request {
             arrived_ms: match scenario.arrivals {
                 Arrivals::Steady => at_ms,
-                Arrivals::Bursts => {
-                    let within = at_ms % MINUTE_MS;
-                    at_ms - within + within * BURST_MS / MINUTE_MS
-                }
+                Arrivals::Bursts => squeezed(at_ms, BURST_MS),
+                Arrivals::AtOnce => squeezed(at_ms, AT_ONCE_MS),
             },
             process: rng.usize(..scenario.processes),
             estimate,
             charge: charge.round().max(1.0) as u64,
         });
     }
+}
+
+/// A moment of the first part of its minute instead.
+fn squeezed(at_ms: f64, into_ms: f64) -> f64 {
+    let within = at_ms % MINUTE_MS;
+    at_ms - within + within * into_ms / MINUTE_MS
 }
 
 fn size(scenario: &Scenario, rng: &mut Rng) -> u64 {

@@ -10,9 +10,9 @@ use std::cmp::Ordering;
 
 use super::{Ask, Because, Candidate, Cost, Metric, Standing, claims::Turn, lane::Lane};
 
-/// How far ahead room is booked, in milliseconds. Longer would give exact order further ahead, but ties requests to an account
-/// long before they are sent, and what is learned meanwhile cannot move them.
-pub const HORIZON_MS: f64 = 1_000.0;
+/// How far ahead room is booked, in milliseconds: several round trips to a store, so that nobody is late for its moment.
+/// Longer ties requests to an account on what is known long before they are sent; claims keep the order until then.
+pub const HORIZON_MS: f64 = 200.0;
 
 /// How much later than elsewhere a request starts for the sake of its prompt cache, in milliseconds: about what a model
 /// needs to read a long prompt that is not cached.

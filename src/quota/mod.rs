@@ -14,10 +14,12 @@
 pub mod bucket;
 mod choose;
 mod claims;
+mod crowd;
 pub mod lane;
 mod learned;
 mod memory;
 mod metric;
+mod volume;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 

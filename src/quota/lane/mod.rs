@@ -1,41 +1,37 @@
 //! One lane: the buckets of one quota group and one model group, and the block that a 429 puts on it.
 //!
-//! *Readings.* What a response says is left was true when OpenAI admitted the request, perhaps a minute ago. So a booking
-//! remembers what the books said then: the level after it, projected to the moment of sending, and the sum of corrections
-//! so far. At the settlement
-//!
-//! ```text
-//! error = remaining − predicted − (corrections now − corrections then)
-//! ```
-//!
-//! and the level and the sum move by a part of it. So late and out-of-order answers correct once, and pairs of requests that
-//! overtake each other on the wire, whose errors are equal and opposite, cancel.
+//! [`settle`] closes bookings: what their answers say is left corrects the books.
+
+mod settle;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Cost, Unspent,
     bucket::Bucket,
     claims::{Claims, Turn},
+    crowd::Crowd,
     learned::Learned,
     metric::Metric,
+    volume::{Confirmed, Volume},
 };
-use crate::{
-    config::Limits,
-    headers::{Meter, Reading},
-    outcome::LimitHit,
-};
+use crate::{config::Limits, headers::Reading, outcome::LimitHit};
 
 /// The time in which a lane of unknown limits doubles what it may have under way, answers or not.
 const DOUBLING_MS: f64 = 1_000.0;
 
+/// Of requests and of tokens, among a lane's confirmed readings.
+const REQUESTS: usize = 0;
+const TOKENS: usize = 1;
+
+/// After so many answers without a reading of tokens, none is expected any more.
+const ANSWERS_WITHOUT_READING: u32 = 8;
+
+/// The largest margin of a limit by day, as a share of it: what is kept back of it is lost until the next day.
+const MOST_OF_A_DAY: f64 = 0.02;
+
 /// A lane of unknown limits counts as this many tokens per minute where prompts look for a home, until its first answer.
 const HOME_SHARE_OF_UNKNOWN: f64 = 200_000.0;
-
-/// The part of an error that is applied: less room than booked is believed faster than more. What is systematic comes back
-/// with the next reading.
-const GAIN_DOWN: f64 = 0.5;
-const GAIN_UP: f64 = 0.25;
-/// After a refusal the server's number is the better one.
-const GAIN_REFUSED: f64 = 1.0;
 
 /// The state of one lane. A metric without a bucket is not limited as far as we know.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +39,15 @@ pub struct Lane {
     buckets: [Option<Bucket>; 4],
     /// Running sums of the corrections of each bucket.
     corrected: [f64; 4],
+    /// All that was ever booked.
+    volume: Volume,
+    crowd: Crowd,
+    /// When the last of them is sent.
+    last_send_ms: f64,
+    /// The latest readings that were believed: of requests, of tokens.
+    confirmed: [Confirmed; 2],
+    /// Whether an answer ever said how many tokens are left.
+    tokens_are_told: bool,
     learned: Learned,
     pub(super) claims: Claims,
     blocked_until_ms: f64,
@@ -56,8 +61,6 @@ pub struct Lane {
 /// What a booking took, and what the books said then.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Taken {
-    /// Tokens as estimated.
-    estimated: f64,
     /// What was taken: the estimate times the learned factor.
     cost: Cost,
     booked_ms: f64,
@@ -66,6 +69,10 @@ pub struct Taken {
     levels: [Option<f64>; 4],
     /// The sums of corrections then.
     corrected: [f64; 4],
+    /// All that was booked until then, this included.
+    volume: Volume,
+    /// What is sent close before.
+    near: Cost,
 }
 
 /// How an attempt ended, for its lane.
@@ -90,6 +97,11 @@ impl Lane {
                 Some(Bucket::full(capacity, metric.window_ms(), now_ms))
             }),
             corrected: [0.0; 4],
+            volume: Volume::default(),
+            crowd: Crowd::default(),
+            last_send_ms: f64::NEG_INFINITY,
+            confirmed: [Confirmed::default(); 2],
+            tokens_are_told: false,
             learned: Learned::default(),
             claims: Claims::default(),
             blocked_until_ms: f64::NEG_INFINITY,
@@ -119,11 +131,27 @@ impl Lane {
             tokens: ahead.tokens * self.factor(),
             ..ahead
         };
+        let unconfirmed = self.unconfirmed(estimate, cost);
         let least_ms = (self.blocked_until_ms - now_ms).max(0.0);
         self.metered()
             .map(|(metric, bucket)| {
-                let room = metric.amount(cost) + self.margin(metric, bucket);
-                bucket.wait_behind(metric.amount(ahead), room, now_ms)
+                let (ahead, amount) = (metric.amount(ahead), metric.amount(cost));
+                let by_books_ms = bucket.wait_behind(ahead, amount, now_ms);
+                if !metric.counts_tokens() {
+                    return by_books_ms;
+                }
+                let margin = self.margin(metric, unconfirmed, bucket);
+                let with_margin_ms = bucket.wait_behind(ahead, amount + margin, now_ms);
+                // Whatever was charged until the last request, no less than nothing is left then. So what has flowed back since
+                // is there, however little is known of the rest.
+                let own = self.margin(
+                    metric,
+                    Volume::default().with(estimate.tokens, cost),
+                    bucket,
+                );
+                let flowed_back_ms = (ahead + amount + own) / bucket.per_ms();
+                let surely_ms = self.last_send_ms + flowed_back_ms - now_ms;
+                with_margin_ms.min(surely_ms).max(by_books_ms)
             })
             .fold(least_ms, f64::max)
     }
@@ -172,80 +200,17 @@ impl Lane {
         });
         self.unsettled = self.unsettled.saturating_add(1);
         self.first_booking_ms.get_or_insert(now_ms);
+        let send_ms = now_ms + wait_ms;
+        self.last_send_ms = self.last_send_ms.max(send_ms);
+        self.volume = self.volume.with(estimate.tokens, cost);
         Taken {
-            estimated: estimate.tokens,
             cost,
             booked_ms: now_ms,
-            send_ms: now_ms + wait_ms,
+            send_ms,
             levels,
             corrected: self.corrected,
-        }
-    }
-
-    /// Closes a booking with what its attempt's end taught. `configured` are the user's limits.
-    pub fn settle(&mut self, taken: &Taken, end: &End<'_>, configured: &Limits, now_ms: f64) {
-        self.unsettled = self.unsettled.saturating_sub(1);
-        // What never got there is no answer.
-        if end.unspent != Unspent::All {
-            self.answers = self.answers.saturating_add(1);
-        }
-        self.learn_limits(configured, end.reading, now_ms);
-        if let Some(hit) = end.limit_hit {
-            let metric = Metric::of(hit.tokens, hit.window);
-            self.learn_limit(configured, metric, hit.limit, None, now_ms);
-        }
-        if end.refused {
-            if end.limit_hit.is_none_or(|hit| hit.tokens) {
-                self.learned.refused(taken.cost.tokens);
-            }
-        } else if end.unspent == Unspent::Nothing {
-            self.learned
-                .admitted(taken.estimated, taken.cost.tokens, now_ms);
-        }
-        for metric in Metric::ALL {
-            match remaining(end.reading, metric) {
-                Some(remaining) => self.correct(metric, taken, remaining, end.refused, now_ms),
-                // Only what was taken flows back.
-                None if taken.levels[metric as usize].is_some() => {
-                    let unspent = metric.amount(end.unspent.of(taken.cost));
-                    if let Some(bucket) = &mut self.buckets[metric as usize] {
-                        bucket.give_back(unspent, now_ms);
-                    }
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// Moves a bucket by a part of what a reading says it is wrong by.
-    fn correct(
-        &mut self,
-        metric: Metric,
-        taken: &Taken,
-        remaining: f64,
-        refused: bool,
-        now_ms: f64,
-    ) {
-        let index = metric as usize;
-        let (Some(bucket), Some(level)) = (&mut self.buckets[index], taken.levels[index]) else {
-            return;
-        };
-        let refill = bucket.per_ms() * (taken.send_ms - taken.booked_ms);
-        let predicted = (level + refill).min(bucket.capacity());
-        let corrected_since = self.corrected[index] - taken.corrected[index];
-        let error = remaining - predicted - corrected_since;
-        let gain = match (refused, error < 0.0) {
-            (true, _) => GAIN_REFUSED,
-            (false, true) => GAIN_DOWN,
-            (false, false) => GAIN_UP,
-        };
-        let step = error * gain;
-        bucket.set_level(bucket.level(now_ms) + step, now_ms);
-        self.corrected[index] += step;
-        if metric == Metric::TokensPerMinute {
-            // The whole error after a refusal is mostly somebody else's use: it says nothing about what a token costs.
-            let learned_from = if refused { 0.0 } else { step };
-            self.learned.corrected(error, learned_from, now_ms);
+            volume: self.volume,
+            near: self.crowd.join(cost, send_ms),
         }
     }
 
@@ -264,50 +229,33 @@ impl Lane {
             .map_or(1.0, |bucket| self.learned.factor(bucket.capacity()))
     }
 
-    fn margin(&self, metric: Metric, bucket: &Bucket) -> f64 {
+    /// The tokens that are booked and not confirmed, with one more booking. A lane whose answers never say what is left
+    /// confirms nothing, and knows as much of one booking as of many.
+    fn unconfirmed(&self, estimate: Cost, cost: Cost) -> Volume {
+        let own = Volume::default().with(estimate.tokens, cost);
+        let confirmed = self.confirmed[TOKENS];
+        if !self.tokens_are_told && self.answers >= ANSWERS_WITHOUT_READING {
+            return own;
+        }
+        self.volume
+            .since(confirmed.volume)
+            .with(estimate.tokens, cost)
+    }
+
+    fn margin(&self, metric: Metric, unconfirmed: Volume, bucket: &Bucket) -> f64 {
         match metric {
-            Metric::TokensPerMinute => self.learned.margin(bucket.capacity()),
-            _ => 0.0,
+            Metric::TokensPerMinute => self.learned.margin(unconfirmed, bucket.capacity()),
+            Metric::TokensPerDay => {
+                let margin = self.learned.margin(unconfirmed, bucket.capacity());
+                margin.min(MOST_OF_A_DAY * bucket.capacity())
+            }
+            Metric::RequestsPerMinute | Metric::RequestsPerDay => 0.0,
         }
     }
 
     /// Lets nothing through before a moment; a later block stays.
     pub fn block_until(&mut self, until_ms: f64) {
         self.blocked_until_ms = self.blocked_until_ms.max(until_ms);
-    }
-
-    /// Learns limits from a response's headers. A configured limit stays unless the server's is smaller.
-    fn learn_limits(&mut self, configured: &Limits, reading: &Reading, now_ms: f64) {
-        for (tokens, meter) in [(false, reading.requests), (true, reading.tokens)] {
-            if let Some(limit) = meter.limit {
-                let metric = Metric::of(tokens, meter.window());
-                self.learn_limit(configured, metric, limit, meter.remaining, now_ms);
-            }
-        }
-    }
-
-    fn learn_limit(
-        &mut self,
-        configured: &Limits,
-        metric: Metric,
-        limit: f64,
-        remaining: Option<f64>,
-        now_ms: f64,
-    ) {
-        let limit = metric
-            .configured(configured)
-            .map_or(limit, |configured| configured.min(limit));
-        match &mut self.buckets[metric as usize] {
-            Some(bucket) if bucket.known_capacity() == Some(limit) => {}
-            Some(bucket) => bucket.set_capacity(limit, now_ms),
-            none => {
-                let mut bucket = Bucket::full(limit, metric.window_ms(), now_ms);
-                if let Some(remaining) = remaining {
-                    bucket.set_level(remaining, now_ms);
-                }
-                *none = Some(bucket);
-            }
-        }
     }
 
     /// Takes over what a caller read by itself: what is left, after `used` was spent.
@@ -381,17 +329,3 @@ impl Lane {
         }
     }
 }
-
-/// What a reading says is left of a metric.
-fn remaining(reading: &Reading, metric: Metric) -> Option<f64> {
-    let meter: &Meter = if metric.counts_tokens() {
-        &reading.tokens
-    } else {
-        &reading.requests
-    };
-    let told_of = Metric::of(metric.counts_tokens(), meter.window());
-    meter.remaining.filter(|_| told_of == metric)
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,176 @@
+//! The end of a booking: what its answer says is left corrects the books.
+//!
+//! What a response says is left was true when OpenAI admitted the request, perhaps a minute ago. So a booking remembers what the
+//! books said then: the level after it, projected to the moment of sending, and the sum of corrections so far. At the
+//! settlement
+//!
+//! ```text
+//! error = remaining − predicted − (corrections now − corrections then)
+//! ```
+//!
+//! and the level and the sum move by a part of it. The reading of the latest request tells of all that were sent before it,
+//! answered or not; so a late answer to an earlier one has nothing to add and is passed over, and order makes no difference.
+//! How large the part is depends on the crowd that the request was sent in, where places may have changed on the wire.
+
+use super::{Bucket, End, Lane, REQUESTS, TOKENS, Taken};
+use crate::{
+    config::Limits,
+    headers::{Meter, Reading},
+    quota::{Unspent, learned::Learned, metric::Metric},
+};
+
+/// The part of an error that is applied, besides trust. Less room than booked is believed at once, more by and by: the former
+/// costs a moment when it is wrong, the latter a 429.
+const GAIN_DOWN: f64 = 1.0;
+const GAIN_UP: f64 = 0.3;
+
+/// A reading that is believed less than this confirms nothing: the next one must tell what it could not.
+const CONFIRMING_TRUST: f64 = 0.5;
+
+impl Lane {
+    /// Closes a booking with what its attempt's end taught. `configured` are the user's limits.
+    pub fn settle(&mut self, taken: &Taken, end: &End<'_>, configured: &Limits, now_ms: f64) {
+        self.unsettled = self.unsettled.saturating_sub(1);
+        // What never got there is no answer.
+        if end.unspent != Unspent::All {
+            self.answers = self.answers.saturating_add(1);
+        }
+        self.tokens_are_told |= end.reading.tokens.remaining.is_some();
+        self.learn_limits(configured, end.reading, now_ms);
+        if let Some(hit) = end.limit_hit {
+            let metric = Metric::of(hit.tokens, hit.window);
+            self.learn_limit(configured, metric, hit.limit, None, now_ms);
+        }
+        for metric in Metric::ALL {
+            match remaining(end.reading, metric) {
+                Some(remaining) => self.correct(metric, taken, remaining, end.refused, now_ms),
+                // Only what was taken flows back.
+                None if taken.levels[metric as usize].is_some() => {
+                    let unspent = metric.amount(end.unspent.of(taken.cost));
+                    if let Some(bucket) = &mut self.buckets[metric as usize] {
+                        bucket.give_back(unspent, now_ms);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Moves a bucket by a part of what a reading says it is wrong by.
+    fn correct(
+        &mut self,
+        metric: Metric,
+        taken: &Taken,
+        remaining: f64,
+        refused: bool,
+        now_ms: f64,
+    ) {
+        let index = metric as usize;
+        let unit = if metric.counts_tokens() {
+            TOKENS
+        } else {
+            REQUESTS
+        };
+        let confirmed = self.confirmed[unit];
+        let (Some(bucket), Some(level)) = (&mut self.buckets[index], taken.levels[index]) else {
+            return;
+        };
+        if confirmed.is_after(taken.send_ms, taken.volume) {
+            return;
+        }
+        let refill = bucket.per_ms() * (taken.send_ms - taken.booked_ms);
+        let predicted = (level + refill).min(bucket.capacity());
+        let corrected_since = self.corrected[index] - taken.corrected[index];
+        let error = remaining - predicted - corrected_since;
+
+        let between = confirmed.until(taken.volume, taken.cost);
+        let crowd = metric.amount(self.crowd.around(taken.near, taken.send_ms));
+        let trust = match (refused, unit) {
+            // After a refusal the server's number is the better one.
+            (true, _) => 1.0,
+            (false, TOKENS) => self.learned.trust_in_tokens(between, crowd),
+            (false, _) => Learned::trust_in_requests(between, crowd),
+        };
+        let gain = match (refused, error < 0.0) {
+            (true, _) => 1.0,
+            (false, true) => GAIN_DOWN * trust,
+            (false, false) => GAIN_UP * trust,
+        };
+        let step = error * gain;
+        bucket.set_level(bucket.level(now_ms) + step, now_ms);
+        self.corrected[index] += step;
+        if trust >= CONFIRMING_TRUST {
+            self.confirmed[unit].move_to(taken.send_ms, taken.volume);
+        }
+        if self.teaches(metric) {
+            let own = taken.cost.tokens;
+            // A refused request was not charged, and it lacked some room.
+            let deviation = match refused {
+                true => (error - own).abs().max(own),
+                false => error,
+            };
+            self.learned.erred(deviation, between, crowd);
+            // The error after a refusal is mostly somebody else's use, and says nothing about what a token costs.
+            if !refused {
+                self.learned.corrected(step, between, now_ms);
+                if trust >= CONFIRMING_TRUST {
+                    self.learned.confirmed(between, now_ms);
+                }
+            }
+        }
+    }
+
+    /// Whether charges are learned from this metric: from tokens per minute, where they are limited.
+    fn teaches(&self, metric: Metric) -> bool {
+        match metric {
+            Metric::TokensPerMinute => true,
+            Metric::TokensPerDay => self.buckets[Metric::TokensPerMinute as usize].is_none(),
+            Metric::RequestsPerMinute | Metric::RequestsPerDay => false,
+        }
+    }
+
+    /// Learns limits from a response's headers. A configured limit stays unless the server's is smaller.
+    fn learn_limits(&mut self, configured: &Limits, reading: &Reading, now_ms: f64) {
+        for (tokens, meter) in [(false, reading.requests), (true, reading.tokens)] {
+            if let Some(limit) = meter.limit {
+                let metric = Metric::of(tokens, meter.window());
+                self.learn_limit(configured, metric, limit, meter.remaining, now_ms);
+            }
+        }
+    }
+
+    fn learn_limit(
+        &mut self,
+        configured: &Limits,
+        metric: Metric,
+        limit: f64,
+        remaining: Option<f64>,
+        now_ms: f64,
+    ) {
+        let limit = metric
+            .configured(configured)
+            .map_or(limit, |configured| configured.min(limit));
+        match &mut self.buckets[metric as usize] {
+            Some(bucket) if bucket.known_capacity() == Some(limit) => {}
+            Some(bucket) => bucket.set_capacity(limit, now_ms),
+            none => {
+                let mut bucket = Bucket::full(limit, metric.window_ms(), now_ms);
+                if let Some(remaining) = remaining {
+                    bucket.set_level(remaining, now_ms);
+                }
+                *none = Some(bucket);
+            }
+        }
+    }
+}
+
+/// What a reading says is left of a metric.
+fn remaining(reading: &Reading, metric: Metric) -> Option<f64> {
+    let meter: &Meter = if metric.counts_tokens() {
+        &reading.tokens
+    } else {
+        &reading.requests
+    };
+    let told_of = Metric::of(metric.counts_tokens(), meter.window());
+    meter.remaining.filter(|_| told_of == metric)
+}
