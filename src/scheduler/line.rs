@@ -185,7 +185,7 @@ impl Drop for Place {
         let mut state = self.line.state();
         state.waiting.remove(&self.rank);
         // Whoever moved up among those who ask; it may have been told before.
-        if let Some(next) = state.waiting.values().take(ASKERS).last() {
+        if let Some(next) = state.waiting.values().take(ASKERS).next_back() {
             next.turn.notify_one();
         } else {
             state.virtual_ends.clear();
