@@ -38,6 +38,7 @@ const FIELDS: &[&str] = &[
     "modelGroups",
     "prices",
     "tenantWeights",
+    "cacheAffinity",
 ];
 
 /// Everything that a manager needs to know.
@@ -59,6 +60,8 @@ pub struct Settings {
     pub prices: HashMap<String, Price>,
     /// Tenant → its share among tenants that wait; 1 for all others.
     pub tenant_weights: HashMap<String, f64>,
+    /// Whether prompts go where their prefix is probably cached.
+    pub cache_affinity: bool,
 }
 
 /// The bounds of a call's phases.
@@ -130,6 +133,7 @@ impl Settings {
             model_groups: HashMap::new(),
             prices: HashMap::new(),
             tenant_weights: HashMap::new(),
+            cache_affinity: true,
         })
     }
 
@@ -182,6 +186,9 @@ fn parse_settings(value: &Value) -> Result<Settings> {
             let weight = weight.positive()?;
             settings.tenant_weights.insert(tenant.to_owned(), weight);
         }
+    }
+    if let Some(affinity) = object.get("cacheAffinity") {
+        settings.cache_affinity = affinity.flag()?;
     }
     if let Some(prices) = object.get("prices") {
         for (model, price) in prices

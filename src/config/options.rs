@@ -28,6 +28,8 @@ pub struct CallOptions {
     pub priority: i32,
     /// Callers that share fairly.
     pub tenant: Option<String>,
+    /// Whether its prompt goes where its prefix is probably cached.
+    pub cache_affinity: Option<bool>,
     /// Send now, even where the books say that nothing is left.
     pub force: bool,
 }
@@ -44,6 +46,7 @@ impl CallOptions {
             "accounts",
             "priority",
             "tenant",
+            "cacheAffinity",
         ])?;
         let mut options = CallOptions::default();
         if let Some(wait) = object.get("maxWaitMs") {
@@ -60,6 +63,9 @@ impl CallOptions {
         }
         if let Some(tenant) = object.get("tenant") {
             options.tenant = Some(tenant.text()?.to_owned());
+        }
+        if let Some(affinity) = object.get("cacheAffinity") {
+            options.cache_affinity = Some(affinity.flag()?);
         }
         if let Some(field) = object.get("accounts") {
             let labels = field.elements()?;

@@ -122,6 +122,13 @@ impl<'a> Field<'a> {
         self.number(0.0, f64::MAX, "a number of at least 0")
     }
 
+    /// True or false.
+    pub(crate) fn flag(&self) -> Result<bool> {
+        self.value
+            .as_bool()
+            .ok_or_else(|| self.must_be("true or false"))
+    }
+
     /// A whole number in a range.
     pub(crate) fn whole(&self, least: i32, most: i32) -> Result<i32> {
         let accepted = format!("a whole number from {least} to {most}");

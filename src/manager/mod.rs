@@ -9,6 +9,7 @@ mod failure;
 mod ledger;
 mod look;
 mod metered;
+mod prefix;
 mod reply;
 mod request;
 mod retry;

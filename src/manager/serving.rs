@@ -81,6 +81,7 @@ impl Manager {
             accounts: self.allowed(options.accounts.as_deref())?,
             refused_by: Vec::new(),
             held: Vec::new(),
+            prefix: self.prefix(request, &estimate),
             force: options.force,
             is_repeat: false,
             order: self.order(options),

@@ -8,6 +8,7 @@
 //! Accounts that refused their key, have no money, or fail ([`health`]) are left out or held back. The store never hears of them.
 
 mod admission;
+mod affinity;
 mod health;
 mod line;
 mod look;
@@ -30,14 +31,15 @@ use tokio::{
     time::Instant,
 };
 
-use self::{
-    health::{Access, Health},
-    line::Lines,
-};
 pub use self::{
+    affinity::nearness,
     line::{ASKERS, Order},
     look::AccountStanding,
     permit::{Permit, Settling},
+};
+use self::{
+    health::{Access, Health},
+    line::Lines,
 };
 use crate::{
     attempt::Outcome,
@@ -111,6 +113,8 @@ pub struct Want {
     pub refused_by: Vec<usize>,
     /// Accounts that it should not use again before a moment on the scheduler's clock.
     pub held: Vec<(usize, f64)>,
+    /// A hash of the prompt's prefix, where it may be cached.
+    pub prefix: Option<u64>,
     /// Send now, even where nothing is left.
     pub force: bool,
     /// It had its turn in line before, and was sent in vain.
@@ -239,9 +243,11 @@ impl Scheduler {
                     let held = want.held.iter().filter(|(held, _)| *held == account);
                     let not_before_ms = held.map(|(_, until)| *until).fold(not_before_ms, f64::max);
                     candidates.accounts.push(account);
-                    candidates
-                        .lanes
-                        .push(seat.candidate(&want.model_group, not_before_ms));
+                    let mut lane = seat.candidate(&want.model_group, not_before_ms);
+                    if let Some(prefix) = want.prefix {
+                        lane.affinity = nearness(prefix, &self.groups[lane.quota_group]);
+                    }
+                    candidates.lanes.push(lane);
                 }
             }
         }

@@ -32,6 +32,7 @@ fn want(tokens: f64) -> Want {
         accounts: None,
         refused_by: Vec::new(),
         held: Vec::new(),
+        prefix: None,
         force: false,
         is_repeat: false,
         order: Order {

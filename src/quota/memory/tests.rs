@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     config::Limits,
     headers::Reading,
-    quota::{Cost, Metric, Unspent},
+    quota::{AFFINITY_WAIT_MS, Because, Cost, Metric, Unspent},
 };
 
 fn candidate(quota_group: usize, tokens_per_minute: f64) -> Candidate {
@@ -230,4 +230,66 @@ fn model_groups_do_not_pile_up() {
         );
     }
     assert!(store.families().len() <= MOST_MODEL_GROUPS);
+}
+
+/// Two accounts; the second is nearer to the prompt's cache.
+fn at_home(tokens: f64, second_limit: f64) -> Ask {
+    let [first, second] =
+        [(0, 60_000.0, 1.0), (1, second_limit, 10.0)].map(|(quota_group, limit, affinity)| {
+            Candidate {
+                affinity,
+                ..candidate(quota_group, limit)
+            }
+        });
+    ask(tokens, vec![first, second])
+}
+
+#[test]
+fn a_prompt_goes_to_its_home_although_another_account_has_more_left() {
+    let store = MemoryStore::new();
+    for _ in 0..10 {
+        let booking = booked(store.book_now(&at_home(1_000.0, 60_000.0), 0.0));
+        assert_eq!((booking.candidate, booking.because), (1, Because::Cache));
+    }
+}
+
+#[test]
+fn a_prompt_waits_a_little_for_its_home_and_no_longer() {
+    let store = MemoryStore::new();
+    // One thousand tokens flow back in a second.
+    store.book_now(&ask(59_000.0, vec![candidate(1, 60_000.0)]), 0.0);
+    let waits = |answer: &Answer| match answer {
+        Answer::Later { wait_ms, .. } => *wait_ms,
+        other => panic!("{other:?}"),
+    };
+    let soon = store.book_now(&at_home(800.0, 60_000.0), 0.0);
+    assert!(
+        (HORIZON_MS..=AFFINITY_WAIT_MS).contains(&waits(&soon)),
+        "{soon:?}"
+    );
+    let booking = booked(store.book_now(&at_home(2_000.0, 60_000.0), 0.0));
+    assert_eq!((booking.candidate, booking.because), (0, Because::Spilled));
+    assert!(booking.waits_ms[1] > AFFINITY_WAIT_MS);
+}
+
+#[test]
+fn the_reason_of_a_choice_is_told_with_all_that_could_have_been() {
+    let store = MemoryStore::new();
+    let both = || vec![candidate(0, 600.0), candidate(1, 6_000.0)];
+    let booking = booked(store.book_now(&ask(300.0, both()), 0.0));
+    assert_eq!((booking.candidate, booking.because), (1, Because::MostRoom));
+    assert_eq!(booking.waits_ms, [0.0, 0.0]);
+    let large = booked(store.book_now(&ask(1_000.0, both()), 0.0));
+    assert_eq!((large.candidate, large.because), (1, Because::Earliest));
+    assert_eq!(large.waits_ms, [f64::INFINITY, 0.0]);
+    let only = booked(store.book_now(&ask(1.0, vec![candidate(0, 600.0)]), 0.0));
+    assert_eq!(only.because, Because::Only);
+    let forced = Ask {
+        force: true,
+        ..ask(9_000.0, both())
+    };
+    assert_eq!(
+        booked(store.book_now(&forced, 0.0)).because,
+        Because::Forced
+    );
 }
