@@ -18,6 +18,8 @@ pub(crate) struct Figures {
     pub(crate) inversion_s: f64,
     /// Requests that no account could ever take.
     pub(crate) given_up: f64,
+    /// Cached tokens, as a share of those that a single account would have had; 1 where prompts do not repeat.
+    pub(crate) cached: f64,
 }
 
 impl Figures {
@@ -43,6 +45,9 @@ impl Figures {
             longest_s: quantile(1.0).copied().unwrap_or_default(),
             inversion_s: longest_inversion_ms(&run.served_ms) / 1_000.0,
             given_up: run.given_up as f64,
+            cached: run
+                .cached
+                .map_or(1.0, |cached| cached.tokens / cached.of_single.max(1.0)),
         }
     }
 
@@ -59,6 +64,7 @@ impl Figures {
             longest_s: mean(|figures| figures.longest_s),
             inversion_s: mean(|figures| figures.inversion_s),
             given_up: mean(|figures| figures.given_up),
+            cached: mean(|figures| figures.cached),
         }
     }
 }

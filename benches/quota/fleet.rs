@@ -11,6 +11,8 @@ use futures_util::FutureExt;
 use openai_request_manager::{
     config::Limits,
     quota::{Answer, Ask, Booking, Candidate, Cost, MemoryStore, Settlement, Store},
+    scheduler::nearness,
+    simulator::PromptCache,
 };
 
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     provider::{Provider, Reply},
     scenario::Scenario,
     wire,
-    workload::Request,
+    workload::{Request, said_before},
 };
 
 /// From sending to the provider's limiter, least and most. Requests overtake each other on this way.
@@ -97,6 +99,9 @@ struct Fleet<'a> {
     store: MemoryStore,
     rng: Rng,
     agenda: Agenda<Event>,
+    /// What each account has read, and what a single account would have read of the same requests.
+    caches: Vec<PromptCache>,
+    single_cache: PromptCache,
     run: Run,
 }
 
@@ -121,9 +126,12 @@ pub(crate) fn run(scenario: &Scenario, requests: &[Request], seed: u64) -> Run {
         // Another stream than the workload's, which has the same seed.
         rng: Rng::with_seed(!seed),
         agenda: Agenda::new(),
+        caches: vec![PromptCache::new(); accounts.len()],
+        single_cache: PromptCache::new(),
         run: Run {
             served_ms: vec![None; requests.len()],
             given_up: 0,
+            cached: None,
             providers: accounts.iter().map(Provider::new).collect(),
         },
     };
@@ -188,7 +196,12 @@ impl Fleet<'_> {
                 limits: self.configured[account],
                 weight: 1.0,
                 not_before_ms: known[account].breaker.not_before_ms().max(held_until_ms),
-                affinity: 0.0,
+                affinity: match self.requests[request].conversation {
+                    Some(conversation) if self.scenario.cache_affinity => {
+                        nearness(conversation, &account.to_string())
+                    }
+                    _ => 0.0,
+                },
             }
         };
         Ask {
@@ -264,12 +277,28 @@ impl Fleet<'_> {
         let took_ms = match reply {
             Reply::Admitted(_) => {
                 self.run.served_ms[flight.request] = Some(now_ms);
+                self.read_prompt(&flight, now_ms);
                 self.answer_ms()
             }
             Reply::Failed(_) | Reply::Refused(_) => ERROR_MS,
         };
         self.agenda
             .at(now_ms + took_ms, Event::Reply { flight, reply });
+    }
+
+    /// An account reads a conversation, or knows it.
+    fn read_prompt(&mut self, flight: &Flight, now_ms: f64) {
+        let Some(conversation) = self.requests[flight.request].conversation else {
+            return;
+        };
+        let steps = said_before(conversation) / PromptCache::STEP_TOKENS;
+        let prefix: Vec<u64> = (0..steps).map(|step| conversation << 16 | step).collect();
+        let tokens = |known: usize| {
+            PromptCache::cached_tokens(known as u64 * PromptCache::STEP_TOKENS) as f64
+        };
+        let cached = self.run.cached.get_or_insert_default();
+        cached.tokens += tokens(self.caches[flight.account].visit(&prefix, now_ms));
+        cached.of_single += tokens(self.single_cache.visit(&prefix, now_ms));
     }
 
     /// What `manager::serving` and the scheduler make of an answer.

@@ -27,6 +27,7 @@ pub(crate) fn run(scenario: &Scenario, requests: &[Request]) -> Run {
     Run {
         served_ms,
         given_up,
+        cached: None,
         providers,
     }
 }

@@ -51,7 +51,18 @@ struct Run {
     served_ms: Vec<Option<f64>>,
     /// Requests that no account could ever take.
     given_up: usize,
+    /// Where prompts repeat.
+    cached: Option<Cached>,
     providers: Vec<Provider>,
+}
+
+/// Prompt tokens that were cached.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cached {
+    /// On the accounts that read them.
+    tokens: f64,
+    /// If a single account had read the same at the same moments.
+    of_single: f64,
 }
 
 fn main() {
@@ -103,6 +114,7 @@ fn row(scenario: &Scenario) -> Row {
     Row {
         name: scenario.name.clone(),
         exact: scenario.is_exact(),
+        with_homes: scenario.cache_affinity,
         reached: Figures::mean(&reached),
         ideal: Figures::mean(&ideal),
     }

@@ -6,8 +6,8 @@ use crate::figures::Figures;
 
 /// The table's head.
 pub(crate) const HEAD: &str = "\
-| scenario | used | used, ideal server | 429s per success | p50 s | p99 s | longest s | longest s, ideal server | longest inversion s | met |
-|-|-:|-:|-:|-:|-:|-:|-:|-:|-|";
+| scenario | used | used, ideal server | 429s per success | p50 s | p99 s | longest s | longest s, ideal server | longest inversion s | cached, of one account's | met |
+|-|-:|-:|-:|-:|-:|-:|-:|-:|-:|-|";
 
 /// What must be reached. Where charges are what we estimated, nothing but the network is in the way.
 #[derive(Debug)]
@@ -29,12 +29,17 @@ const BARS_OF_EXACT_CHARGES: Bars = Bars {
 /// The longest wait may be this many times the ideal server's.
 const MOST_TIMES_IDEAL: f64 = 1.5;
 
+/// Cached tokens, as a share of a single account's, where prompts have homes.
+const LEAST_CACHED: f64 = 0.95;
+
 /// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
     /// Whether every charge is what we estimated.
     pub(crate) exact: bool,
+    /// Whether prompts that repeat are to go where they are cached.
+    pub(crate) with_homes: bool,
     pub(crate) reached: Figures,
     pub(crate) ideal: Figures,
 }
@@ -54,6 +59,7 @@ impl Row {
                 "longest",
                 reached.longest_s > MOST_TIMES_IDEAL * self.ideal.longest_s,
             ),
+            ("cached", self.with_homes && reached.cached < LEAST_CACHED),
             // A request that the ideal server could not place either is nobody's fault.
             ("given up", reached.given_up > self.ideal.given_up),
         ]
@@ -76,9 +82,13 @@ impl fmt::Display for Row {
             true => "yes".to_owned(),
             false => format!("no: {}", missed.join(", ")),
         };
+        let cached = match reached.cached {
+            1.0 => "–".to_owned(),
+            share => format!("{:.1} %", 100.0 * share),
+        };
         write!(
             out,
-            "| {name} | {:.2} % | {:.2} % | {:.2} % | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {met} |",
+            "| {name} | {:.2} % | {:.2} % | {:.2} % | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {cached} | {met} |",
             100.0 * reached.used,
             100.0 * ideal.used,
             100.0 * reached.refused,

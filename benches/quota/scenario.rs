@@ -20,6 +20,8 @@ pub(crate) enum Sizes {
     Chats,
     /// Each order of magnitude from 100 to 30,000 equally often.
     Wide,
+    /// So many conversations; a request brings all that was said in its own before, 1,100 to 8,000 tokens.
+    Conversations(u64),
 }
 
 /// When callers come.
@@ -62,6 +64,8 @@ pub(crate) struct Scenario {
     pub(crate) bias: f64,
     /// Seconds until an answer, least and most.
     pub(crate) answer_s: Range<f64>,
+    /// Whether a conversation goes where its prompt is probably cached.
+    pub(crate) cache_affinity: bool,
     /// Processes that share the store, each with a queue of its own.
     pub(crate) processes: usize,
     /// Milliseconds to the store and back.
@@ -87,6 +91,7 @@ impl Scenario {
             error: 0.3,
             bias: 1.0,
             answer_s: 0.2..30.0,
+            cache_affinity: true,
             processes: 4,
             store_delay_ms: 0.0,
             seeds: 9,
@@ -113,6 +118,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     rows.extend(accounts());
     rows.extend(callers());
     rows.extend(changes());
+    rows.extend(conversations());
     rows
 }
 
@@ -243,6 +249,10 @@ fn callers() -> Vec<Scenario> {
             sizes: Sizes::Wide,
             ..Scenario::small("100 to 30,000 tokens")
         },
+        Scenario {
+            sizes: Sizes::Wide,
+            ..Scenario::large("large, 100 to 30,000 tokens")
+        },
     ]
 }
 
@@ -267,6 +277,30 @@ fn changes() -> Vec<Scenario> {
         Scenario {
             limits_known: false,
             ..Scenario::small("limits unknown at first")
+        },
+    ]
+}
+
+/// Prompts that are cached where they were read before.
+fn conversations() -> Vec<Scenario> {
+    let of = |number, name: &str| Scenario {
+        sizes: Sizes::Conversations(number),
+        ..Scenario::large(name)
+    };
+    vec![
+        of(60, "large, 60 conversations"),
+        Scenario {
+            cache_affinity: false,
+            ..of(60, "large, 60 conversations, no homes")
+        },
+        of(600, "large, 600 conversations"),
+        Scenario {
+            cache_affinity: false,
+            ..of(600, "large, 600 conversations, no homes")
+        },
+        Scenario {
+            processes: 64,
+            ..of(600, "large, 600 conversations, 64 processes")
         },
     ]
 }

@@ -1,6 +1,6 @@
 //! Who comes when, with how much.
 
-use std::f64::consts::TAU;
+use std::{f64::consts::TAU, ops::Range};
 
 use fastrand::Rng;
 
@@ -14,6 +14,9 @@ const DEMAND: f64 = 1.5;
 
 /// Draws for the mean size of a request; its error is about 2 %, which only shifts the demand.
 const MEAN_DRAWS: u32 = 4_000;
+
+/// What is said more, and may be answered, in tokens.
+const MORE_SAID: Range<u64> = 100..700;
 
 const MINUTE_MS: f64 = 60_000.0;
 const BURST_MS: f64 = 10_000.0;
@@ -29,6 +32,13 @@ pub(crate) struct Request {
     pub(crate) estimate: u64,
     /// Tokens that the provider charges.
     pub(crate) charge: u64,
+    /// The conversation that it goes on with.
+    pub(crate) conversation: Option<u64>,
+}
+
+/// What was said in a conversation before, in tokens: between 1,100 and 8,000.
+pub(crate) fn said_before(conversation: u64) -> u64 {
+    1_100 + Rng::with_seed(conversation).u64(..6_900)
 }
 
 /// The requests of a run, in the order of their arrival.
@@ -49,7 +59,14 @@ pub(crate) fn requests(scenario: &Scenario, seed: u64) -> Vec<Request> {
         if at_ms >= RUN_MS {
             return requests;
         }
-        let estimate = size(scenario, &mut rng);
+        let conversation = match scenario.sizes {
+            Sizes::Conversations(number) => Some(rng.u64(..number)),
+            Sizes::Chats | Sizes::Wide => None,
+        };
+        let estimate = match conversation {
+            Some(conversation) => said_before(conversation) + rng.u64(MORE_SAID),
+            None => size(scenario, &mut rng),
+        };
         let deviation = 1.0 + scenario.error * (2.0 * rng.f64() - 1.0);
         let charge = estimate as f64 * scenario.bias * deviation;
         requests.push(Request {
@@ -61,6 +78,7 @@ pub(crate) fn requests(scenario: &Scenario, seed: u64) -> Vec<Request> {
             process: rng.usize(..scenario.processes),
             estimate,
             charge: charge.round().max(1.0) as u64,
+            conversation,
         });
     }
 }
@@ -81,6 +99,7 @@ fn size(scenario: &Scenario, rng: &mut Rng) -> u64 {
                 .clamp(100.0, most.max(100.0)) as u64
         }
         Sizes::Wide => (100.0 * 300_f64.powf(rng.f64())) as u64,
+        Sizes::Conversations(number) => said_before(rng.u64(..number)) + rng.u64(MORE_SAID),
     }
 }
 
