@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, ops::Range};
 
-use openai_request_manager::simulator::Limits;
+use openai_request_manager::simulator::{ChargingRule, Limits};
 
 /// Who decides which request goes where, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,24 @@ pub(crate) enum Arrivals {
     AtOnce,
 }
 
+/// What a request is charged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Charging {
+    /// About what we estimate.
+    Near {
+        /// It differs by up to this share, either way.
+        error: f64,
+        /// The mean charge for each estimated token.
+        bias: f64,
+    },
+    /// By one of the simulator's rules.
+    Rule(ChargingRule),
+}
+
+fn near(error: f64, bias: f64) -> Charging {
+    Charging::Near { error, bias }
+}
+
 /// One account at the provider.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccountPlan {
@@ -58,10 +76,7 @@ pub(crate) struct Scenario {
     pub(crate) limits_known: bool,
     pub(crate) sizes: Sizes,
     pub(crate) arrivals: Arrivals,
-    /// The charge differs from the estimate by up to this share, either way.
-    pub(crate) error: f64,
-    /// The mean charge for each estimated token.
-    pub(crate) bias: f64,
+    pub(crate) charging: Charging,
     /// Seconds until an answer, least and most.
     pub(crate) answer_s: Range<f64>,
     /// Whether a conversation goes where its prompt is probably cached.
@@ -77,7 +92,13 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// Whether every charge is what we estimated: the bars are higher then.
     pub(crate) fn is_exact(&self) -> bool {
-        self.error == 0.0 && self.bias == 1.0
+        matches!(
+            self.charging,
+            Charging::Near {
+                error: 0.0,
+                bias: 1.0,
+            }
+        )
     }
 
     fn of(name: &str, accounts: Vec<AccountPlan>) -> Scenario {
@@ -88,8 +109,7 @@ impl Scenario {
             limits_known: true,
             sizes: Sizes::Chats,
             arrivals: Arrivals::Steady,
-            error: 0.3,
-            bias: 1.0,
+            charging: near(0.3, 1.0),
             answer_s: 0.2..30.0,
             cache_affinity: true,
             processes: 4,
@@ -128,16 +148,16 @@ fn estimates() -> Vec<Scenario> {
     vec![
         Scenario {
             engine: Engine::Ideal,
-            error: 0.0,
+            charging: near(0.0, 1.0),
             ..small("ideal first-come, one process")
         },
         Scenario {
-            error: 0.0,
+            charging: near(0.0, 1.0),
             processes: 1,
             ..small("exact charges, 1 process")
         },
         Scenario {
-            error: 0.0,
+            charging: near(0.0, 1.0),
             ..small("exact charges, 4 processes")
         },
         small("errors 30 %"),
@@ -150,21 +170,36 @@ fn estimates() -> Vec<Scenario> {
             ..small("errors 30 %, answers to 60 s")
         },
         Scenario {
-            error: 0.9,
+            charging: near(0.9, 1.0),
             ..small("errors 90 %")
         },
         Scenario {
-            bias: 0.5,
+            charging: near(0.3, 0.5),
             ..small("charged half")
         },
         Scenario {
-            bias: 1.6,
+            charging: near(0.3, 1.6),
             ..small("charged 1.6 times")
         },
         Scenario {
-            bias: 1.6,
-            error: 0.9,
+            charging: near(0.9, 1.6),
             ..small("charged 1.6 times, errors 90 %")
+        },
+        Scenario {
+            charging: Charging::Rule(ChargingRule::Documented),
+            ..small("charged as documented")
+        },
+        Scenario {
+            charging: Charging::Rule(ChargingRule::Measured2024),
+            ..small("charged as in 2024")
+        },
+        Scenario {
+            charging: Charging::Rule(ChargingRule::Measured2025),
+            ..small("charged as in 2025")
+        },
+        Scenario {
+            charging: Charging::Rule(ChargingRule::Usage),
+            ..small("charged by usage")
         },
     ]
 }
@@ -185,7 +220,7 @@ fn accounts() -> Vec<Scenario> {
     vec![
         Scenario::large("large accounts"),
         Scenario {
-            bias: 1.6,
+            charging: near(0.3, 1.6),
             ..Scenario::large("large, charged 1.6 times")
         },
         Scenario {
@@ -232,17 +267,17 @@ fn callers() -> Vec<Scenario> {
         },
         Scenario {
             arrivals: Arrivals::AtOnce,
-            bias: 1.6,
+            charging: near(0.3, 1.6),
             ..Scenario::small("all at once each minute, charged 1.6 times")
         },
         Scenario {
             arrivals: Arrivals::AtOnce,
-            bias: 0.5,
+            charging: near(0.3, 0.5),
             ..Scenario::small("all at once each minute, charged half")
         },
         Scenario {
             arrivals: Arrivals::AtOnce,
-            bias: 1.6,
+            charging: near(0.3, 1.6),
             ..Scenario::large("large, all at once each minute, charged 1.6 times")
         },
         Scenario {
@@ -253,6 +288,12 @@ fn callers() -> Vec<Scenario> {
             sizes: Sizes::Wide,
             ..Scenario::large("large, 100 to 30,000 tokens")
         },
+        Scenario::of(
+            "limited by requests",
+            [(60_000, 40), (150_000, 100), (20_000, 12)]
+                .map(account)
+                .to_vec(),
+        ),
     ]
 }
 

@@ -3,10 +3,14 @@
 use std::{f64::consts::TAU, ops::Range};
 
 use fastrand::Rng;
+use openai_request_manager::{
+    simulator::{self, ChargingRule, Demand, Endpoint},
+    tokens::Estimate,
+};
 
 use crate::{
     RUN_MS,
-    scenario::{Arrivals, Scenario, Sizes},
+    scenario::{Arrivals, Charging, Scenario, Sizes},
 };
 
 /// How much more comes than all accounts can take: somebody waits at every moment, so that any room left is lost.
@@ -41,16 +45,26 @@ pub(crate) fn said_before(conversation: u64) -> u64 {
     1_100 + Rng::with_seed(conversation).u64(..6_900)
 }
 
+/// What a request takes.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    estimate: u64,
+    charge: u64,
+    conversation: Option<u64>,
+}
+
 /// The requests of a run, in the order of their arrival.
 pub(crate) fn requests(scenario: &Scenario, seed: u64) -> Vec<Request> {
     let mut rng = Rng::with_seed(seed);
-    let mean = {
+    let mean_charge = {
         let mut rng = rng.fork();
-        let total: u64 = (0..MEAN_DRAWS).map(|_| size(scenario, &mut rng)).sum();
+        let total: u64 = (0..MEAN_DRAWS)
+            .map(|_| load(scenario, &mut rng).charge)
+            .sum();
         total as f64 / f64::from(MEAN_DRAWS)
     };
     let per_minute: u64 = scenario.accounts.iter().map(minute_limit).sum();
-    let mean_gap_ms = MINUTE_MS * mean * scenario.bias / (DEMAND * per_minute as f64);
+    let mean_gap_ms = MINUTE_MS * mean_charge / (DEMAND * per_minute as f64);
     let mut requests = Vec::new();
     let mut at_ms = 0.0;
     loop {
@@ -59,16 +73,7 @@ pub(crate) fn requests(scenario: &Scenario, seed: u64) -> Vec<Request> {
         if at_ms >= RUN_MS {
             return requests;
         }
-        let conversation = match scenario.sizes {
-            Sizes::Conversations(number) => Some(rng.u64(..number)),
-            Sizes::Chats | Sizes::Wide => None,
-        };
-        let estimate = match conversation {
-            Some(conversation) => said_before(conversation) + rng.u64(MORE_SAID),
-            None => size(scenario, &mut rng),
-        };
-        let deviation = 1.0 + scenario.error * (2.0 * rng.f64() - 1.0);
-        let charge = estimate as f64 * scenario.bias * deviation;
+        let load = load(scenario, &mut rng);
         requests.push(Request {
             arrived_ms: match scenario.arrivals {
                 Arrivals::Steady => at_ms,
@@ -76,11 +81,59 @@ pub(crate) fn requests(scenario: &Scenario, seed: u64) -> Vec<Request> {
                 Arrivals::AtOnce => squeezed(at_ms, AT_ONCE_MS),
             },
             process: rng.usize(..scenario.processes),
-            estimate,
-            charge: charge.round().max(1.0) as u64,
-            conversation,
+            estimate: load.estimate,
+            charge: load.charge,
+            conversation: load.conversation,
         });
     }
+}
+
+fn load(scenario: &Scenario, rng: &mut Rng) -> Load {
+    let conversation = match scenario.sizes {
+        Sizes::Conversations(number) => Some(rng.u64(..number)),
+        Sizes::Chats | Sizes::Wide => None,
+    };
+    let size = match conversation {
+        Some(conversation) => said_before(conversation) + rng.u64(MORE_SAID),
+        None => size(scenario, rng),
+    };
+    let (estimate, charge) = match scenario.charging {
+        Charging::Near { error, bias } => {
+            let deviation = 1.0 + error * (2.0 * rng.f64() - 1.0);
+            (size, (size as f64 * bias * deviation).round() as u64)
+        }
+        Charging::Rule(rule) => by_rule(rule, size, rng),
+    };
+    Load {
+        estimate,
+        charge: charge.max(1),
+        conversation,
+    }
+}
+
+/// What a chat of about this size is taken for by us, and what it is charged: two thirds of it prompt, 3 to 5 characters a
+/// token; every second request bounds its answer, and answers take up half of their bound.
+fn by_rule(rule: ChargingRule, size: u64, rng: &mut Rng) -> (u64, u64) {
+    let prompt_tokens = size * 2 / 3;
+    let characters = (prompt_tokens as f64 * (3.0 + 2.0 * rng.f64())) as u64;
+    let most_answered = size - prompt_tokens;
+    let output_tokens = rng.bool().then_some(most_answered);
+    let estimate = Estimate {
+        prompt_tokens,
+        characters,
+        output_tokens,
+        choices: 1,
+        image_tokens: 0,
+    };
+    let demand = Demand {
+        endpoint: Endpoint::Chat,
+        input_estimate: simulator::estimate(characters),
+        images: 0,
+        choices: 1,
+        max_tokens: output_tokens,
+    };
+    let usage = || prompt_tokens + most_answered / 2;
+    (estimate.admission_tokens(), rule.charge(&demand, usage))
 }
 
 /// A moment of the first part of its minute instead.
@@ -98,8 +151,7 @@ fn size(scenario: &Scenario, rng: &mut Rng) -> u64 {
                 .exp()
                 .clamp(100.0, most.max(100.0)) as u64
         }
-        Sizes::Wide => (100.0 * 300_f64.powf(rng.f64())) as u64,
-        Sizes::Conversations(number) => said_before(rng.u64(..number)) + rng.u64(MORE_SAID),
+        Sizes::Wide | Sizes::Conversations(_) => (100.0 * 300_f64.powf(rng.f64())) as u64,
     }
 }
 
