@@ -114,6 +114,11 @@ export interface ManagerConfig {
    * @default 1 each
    */
   tenantWeights?: Record<string, number>
+  /**
+   * Whether chats of 1,024 tokens or more go where their prefix is probably cached, as long as they start little later there.
+   * @default true
+   */
+  cacheAffinity?: boolean
 }
 
 /** The older module's `constants.js`, taken as it is; what else it holds is passed over. */
@@ -392,6 +397,8 @@ export interface CallOptions {
   priority?: number
   /** Callers that share fairly while they wait: one with many requests in line delays another's by one. @default one for all without a name */
   tenant?: string
+  /** Whether a chat of 1,024 tokens or more goes where its prefix is probably cached. @default the pool's */
+  cacheAffinity?: boolean
 }
 
 /** How a request was served. */

@@ -3,7 +3,7 @@
 //! A *lane* is where OpenAI counts: one quota group (organization or project) and one model group. Each lane has up to four
 //! [*buckets*](bucket::Bucket). A request *books* its cost before it is sent: [`choose`] finds, over all candidate lanes, the earliest
 //! moment at which every bucket holds the cost, and takes the room at once if that moment is near (the horizon). The caller
-//! then sleeps until its moment. No polling, no herd, and the order of booking is the order of sending.
+//! then sleeps until its moment. Whoever must wait longer leaves a [claim](claims) and comes back. No polling, no herd.
 //!
 //! A booking is *settled* when the answer is there: what its headers say is left corrects the books, what OpenAI did not
 //! count flows back, and what the answer taught (limits, the charge of an estimated token, a block) is kept.
