@@ -44,15 +44,18 @@ impl Lane {
         for metric in Metric::ALL {
             match remaining(end.reading, metric) {
                 Some(remaining) => self.correct(metric, taken, remaining, end.refused, now_ms),
-                // Only what was taken flows back.
-                None if taken.levels[metric as usize].is_some() => {
-                    let unspent = metric.amount(end.unspent.of(taken.cost));
-                    if let Some(bucket) = &mut self.buckets[metric as usize] {
-                        bucket.give_back(unspent, now_ms);
-                    }
-                }
-                None => {}
+                None => self.give_back(metric, taken, end.unspent, now_ms),
             }
+        }
+    }
+
+    /// What OpenAI has not counted flows back, where it was taken. Later bookings foresaw less than their readings will find.
+    fn give_back(&mut self, metric: Metric, taken: &Taken, unspent: Unspent, now_ms: f64) {
+        let index = metric as usize;
+        if let (Some(bucket), Some(_)) = (&mut self.buckets[index], taken.levels[index]) {
+            let amount = metric.amount(unspent.of(taken.cost));
+            bucket.give_back(amount, now_ms);
+            self.corrected[index] += amount;
         }
     }
 

@@ -312,6 +312,45 @@ fn a_refusal_takes_the_servers_number_and_keeps_room_back() {
 }
 
 #[test]
+fn a_refusal_and_a_later_reading_leave_the_servers_number_in_whatever_order_they_come() {
+    // Somebody else left 500 tokens: the first is refused, and the second admitted a second later.
+    for order in [[0, 1], [1, 0]] {
+        let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+        let taken = [
+            lane.book(tokens(1_000.0), 0.0, 0.0),
+            lane.book(tokens(100.0), 0.0, 1_000.0),
+        ];
+        let readings = [reading(6_000.0, 500.0), reading(6_000.0, 500.0)];
+        for index in order {
+            let end = End {
+                refused: index == 0,
+                unspent: [Unspent::Tokens, Unspent::Nothing][index],
+                reading: &readings[index],
+                limit_hit: None,
+            };
+            lane.settle(&taken[index], &end, &Limits::default(), 1_000.0);
+        }
+        assert!((left(&lane, 1_000.0) - 500.0).abs() < 1e-6, "{order:?}");
+    }
+}
+
+#[test]
+fn what_a_lost_request_gives_back_is_not_given_again_by_the_next_reading() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    let lost = lane.book(tokens(1_000.0), 0.0, 0.0);
+    let next = lane.book(tokens(100.0), 0.0, 1_000.0);
+    settle(&mut lane, &lost, Unspent::All, &UNKNOWN, 1_000.0);
+    settle(
+        &mut lane,
+        &next,
+        Unspent::Nothing,
+        &reading(6_000.0, 5_900.0),
+        1_000.0,
+    );
+    assert!((left(&lane, 1_000.0) - 5_900.0).abs() < 1e-6);
+}
+
+#[test]
 fn what_is_charged_for_an_estimated_token_is_learned() {
     let mut lane = Lane::new(&limits(600.0, 60_000.0), 0.0);
     let mut real = 60_000.0;
