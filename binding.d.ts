@@ -26,8 +26,11 @@ export declare class Completions {
 
 /** A manager and the queue on which its calls end. */
 export declare class Pool {
-  /** Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text. */
-  start(number: number, operation: Operation, argument: string, options: string | undefined | null, cancellable: boolean): void
+  /**
+   * Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text. Where it is
+   * `observed`, its end tells what the events need.
+   */
+  start(number: number, operation: Operation, argument: string, options: string | undefined | null, cancellable: boolean, observed: boolean): void
 }
 
 /** A simulator that runs from `start` until `stop`, or until this object is gone. */

@@ -414,6 +414,10 @@ export interface Served {
   cost: number | null
   /** OpenAI's id of the request. */
   requestId: string | null
+  /** Why the account was chosen that served it. */
+  because: Because
+  /** What that choice was between; see {@link Attempt.candidates}. */
+  candidates: Candidate[]
 }
 
 /** One HTTP call. */
@@ -427,6 +431,76 @@ export interface Attempt {
   waitedMs: number
   /** From sending to the end of the answer. @unit ms */
   tookMs: number
+  /** Why this account was chosen. */
+  because: Because
+  /**
+   * The accounts that it was chosen from, itself included: the ten that could start first at most, earliest first. Accounts that
+   * are parked, have refused the request or have no free place among `maxConcurrency` are not among them.
+   */
+  candidates: Candidate[]
+}
+
+/**
+ * Why an account was chosen.
+ * - `only`: no other account could take the request
+ * - `earliest`: it could start before all others
+ * - `most_room`: several could start at the same moment; it had the smallest share in use for its weight
+ * - `cache`: it is the home of the prompt's prefix
+ * - `spilled`: the home of the prompt's prefix would have started too late; it is the next in the same order
+ * - `forced`: the caller wanted no waiting
+ */
+export type Because = 'only' | 'earliest' | 'most_room' | 'cache' | 'spilled' | 'forced'
+
+/** An account that a call could have gone to. */
+export interface Candidate {
+  /** Label of the account. */
+  account: string
+  /**
+   * From the moment of choosing (at most 200 ms before sending) until it could have started, as the books said then. Null
+   * where it cannot take the request, or its limits are not known and it waits for an answer that tells them.
+   * @unit ms
+   */
+  waitMs: number | null
+}
+
+/**
+ * A message on the channel `openai-request-manager:wait` of `node:diagnostics_channel`: one for each attempt, published when its call
+ * ends, before the promise of the call settles. Calls that an abort ends publish none.
+ *
+ * ```js
+ * require('node:diagnostics_channel').subscribe('openai-request-manager:wait', ({ account, waitedMs }) => {})
+ * ```
+ *
+ * A subscriber that throws does not harm the call; its error is an uncaught exception of the process.
+ */
+export interface WaitEvent {
+  /** Label of the account. */
+  account: string
+  /** Time spent waiting for room before the attempt. @unit ms */
+  waitedMs: number
+  because: Because
+  /** See {@link Attempt.candidates}. */
+  candidates: Candidate[]
+}
+
+/**
+ * A message on the channel `openai-request-manager:warning` of `node:diagnostics_channel`: something to look into although no call
+ * has failed. It is published once, at the end of the first call that starts with a subscriber; up to then the 64 latest of a
+ * manager are kept. Subscribe as to {@link WaitEvent}.
+ */
+export interface WarningEvent {
+  /**
+   * Stable.
+   * - `QUOTA_GROUPS_MERGED`: the answers to an account name the organization and project of another one, so that the two share
+   *   one limit; give both a common `quotaGroup`
+   */
+  code: 'QUOTA_GROUPS_MERGED'
+  /** What happened, and what to do. No key or organization id is part of it. */
+  message: string
+  /** Label of the account that it is about. */
+  account: string
+  /** The quota group that the account belongs to now; a label of its accounts where the group is named after its organization. */
+  quotaGroup: string
 }
 
 /** What an answer means. */

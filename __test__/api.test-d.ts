@@ -1,7 +1,10 @@
 // What TypeScript accepts, and what it refuses.
 
+import { subscribe } from 'node:diagnostics_channel'
 import {
   type Attempt,
+  type Because,
+  type Candidate,
   configure,
   countChatTokens,
   countTokens,
@@ -13,6 +16,8 @@ import {
   processRedis,
   RequestManager,
   RequestManagerError,
+  type WaitEvent,
+  type WarningEvent,
 } from '..'
 import { startSimulator } from '../simulator'
 
@@ -59,10 +64,20 @@ async function accepted() {
     { signal: AbortSignal.timeout(1), accounts: ['a'] },
   )
   same<Attempt[]>(answer.served.attempts)
+  same<Because>(answer.served.because)
+  same<Candidate[]>(answer.served.attempts[0].candidates)
+  same<number | null>(answer.served.candidates[0].waitMs)
   same<number[]>((await manager.embed({ model: 'm', input: ['a'] })).data[0].embedding)
   same<number | null>((await manager.status({ model: 'm' })).accounts[0].tokensLeft)
   await manager.determineKey({ tokens: 5 })
   await manager.close()
+
+  subscribe('openai-request-manager:wait', (message) => {
+    const { waitedMs, because } = message as WaitEvent
+    same<number>(waitedMs)
+    same<Because>(because)
+  })
+  subscribe('openai-request-manager:warning', (message) => same<'QUOTA_GROUPS_MERGED'>((message as WarningEvent).code))
 
   const simulator = await startSimulator({
     accounts: [{ apiKey: 'k', limits: { '*': { tokensPerMinute: 1 } } }],
@@ -111,6 +126,8 @@ async function refused() {
   const manager = new RequestManager({ accounts: { a: 'key' } })
   // @ts-expect-error messages are required
   await manager.chat({ model: 'm' })
+  // @ts-expect-error a reason that does not exist
+  same<Because>('cheapest')
   // @ts-expect-error an option that does not exist
   await manager.chat({ model: 'm', messages: [] }, { retries: 1 })
   // @ts-expect-error a rule that does not exist

@@ -74,12 +74,16 @@ test('every option and code of the types is in the README', () => {
     'CallOptions',
     'ChatResult',
     'Served',
+    'Attempt',
+    'Candidate',
+    'WaitEvent',
+    'WarningEvent',
     'AccountStatus',
   ]
   for (const name of interfaces) {
     for (const field of fields(name)) assert.match(README, new RegExp(`\\b${field}\\b`), `${name}.${field}`)
   }
-  for (const [code] of types.matchAll(/ERR_[A-Z_]+/g)) assert.ok(README.includes(code), code)
+  for (const [code] of types.matchAll(/ERR_[A-Z_]+|QUOTA_[A-Z_]+/g)) assert.ok(README.includes(code), code)
 })
 
 test('the demo serves everything with fewer than 2 % 429s', async () => {

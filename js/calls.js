@@ -5,7 +5,8 @@
 // calls that end together cost one wake-up (see src/binding/completions.rs).
 
 const binding = require('../binding.js')
-const { fromJson } = require('./errors.js')
+const { RequestManagerError } = require('./errors.js')
+const { readEnd } = require('./events.js')
 
 /** The native side numbers calls with 31 bits. */
 const MOST_CALLS = 0x7fffffff
@@ -61,7 +62,7 @@ async function call(start, signal) {
   } catch (error) {
     close(number)
     // The error is made here, behind the await, so that its stack names the caller.
-    throw error instanceof Failure ? fromJson(error.json) : error
+    throw error instanceof Failure ? new RequestManagerError(readEnd(error.json)) : error
   }
 }
 

@@ -4,6 +4,7 @@
 // The four functions of the older JavaScript module, on one default pool.
 
 const { wrongArgument } = require('./errors.js')
+const { readEnd } = require('./events.js')
 const { openPool, openPoolFromEnvironment, run } = require('./pool.js')
 const { checkRedis } = require('./redis-source.js')
 
@@ -21,7 +22,7 @@ function pool() {
 
 async function createChat(data, redis, force, retryCount) {
   checkRedis(redis)
-  const served = JSON.parse(await run(pool(), 'createChat', 'data', data, options(force, retryCount)))
+  const served = readEnd(await run(pool(), 'createChat', 'data', data, options(force, retryCount)))
   return {
     prompt: typeof data.text === 'string' ? data.text : lastUserText(data.messages),
     org: served.org,
@@ -34,7 +35,7 @@ async function createChat(data, redis, force, retryCount) {
 
 async function createEmbeddings(data, redis, force, retryCount) {
   checkRedis(redis)
-  const served = JSON.parse(await run(pool(), 'createEmbeddings', 'data', data, options(force, retryCount)))
+  const served = readEnd(await run(pool(), 'createEmbeddings', 'data', data, options(force, retryCount)))
   const text = data.text ?? data.input
   return {
     text_to_embed: text,

@@ -4,6 +4,7 @@
 const { openPool, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { wrongArgument } = require('./errors.js')
+const { readEnd } = require('./events.js')
 
 /** Several accounts used as one; see index.d.ts. */
 class RequestManager {
@@ -48,7 +49,7 @@ function checkObject(name, value) {
 
 /** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */
 function answer(json) {
-  const { data, served } = JSON.parse(json)
+  const { data, served } = readEnd(json)
   return Object.defineProperty(data, 'served', { value: served })
 }
 

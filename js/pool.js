@@ -5,6 +5,7 @@
 
 const { binding, completions, call } = require('./calls.js')
 const { fromJson, wrongArgument } = require('./errors.js')
+const { isObserved } = require('./events.js')
 
 /** A pool from a configuration; throws at once where that is wrong. */
 function openPool(config) {
@@ -33,8 +34,9 @@ function opened(poolOrError) {
  */
 async function run(pool, operation, argumentName, argument, options) {
   const argumentJson = toJson(argumentName, argument)
+  const observed = isObserved()
   if (options === undefined) {
-    return call((number) => pool.start(number, operation, argumentJson, null, false))
+    return call((number) => pool.start(number, operation, argumentJson, null, false, observed))
   }
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
@@ -46,7 +48,8 @@ async function run(pool, operation, argumentName, argument, options) {
   }
   const optionsJson = toJson('options', rest)
   const cancellable = signal !== undefined
-  return call((number) => pool.start(number, operation, argumentJson, optionsJson, cancellable), signal)
+  const start = (number) => pool.start(number, operation, argumentJson, optionsJson, cancellable, observed)
+  return call(start, signal)
 }
 
 function toJson(name, value) {

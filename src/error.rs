@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::attempt::Attempt;
+use crate::{attempt::Attempt, warning::Warning};
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -97,6 +97,7 @@ struct Facts {
     last_answer: Option<LastAnswer>,
     attempts: Vec<Attempt>,
     retry_after: Option<Duration>,
+    warnings: Option<Vec<Warning>>,
 }
 
 impl Error {
@@ -108,6 +109,7 @@ impl Error {
             last_answer: None,
             attempts: Vec::new(),
             retry_after: None,
+            warnings: None,
         }))
     }
 
@@ -129,6 +131,13 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.0.retry_after = Some(retry_after);
+        self
+    }
+
+    /// Adds what those who listen should know.
+    #[must_use]
+    pub fn with_warnings(mut self, warnings: Vec<Warning>) -> Self {
+        self.0.warnings = Some(warnings);
         self
     }
 
@@ -155,6 +164,11 @@ impl Error {
     /// When the same request could succeed, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// What those who listen should know; `None` where nobody listens.
+    pub fn warnings(&self) -> Option<&[Warning]> {
+        self.0.warnings.as_deref()
     }
 }
 

@@ -32,7 +32,7 @@
 //! | 1 | [`error`] | the one error: a stable code, a message, the facts |
 //! | 1 | [`headers`] | what response headers say: limits, what is left, when to come back |
 //! | 1 | [`models`] | encoding, prices, windows and last day of every model |
-//! | 0 | [`attempt`], [`usage`], [`body`] | the words that all rooms share |
+//! | 0 | [`attempt`], [`warning`], [`usage`], [`body`] | the words that all rooms share |
 
 pub mod attempt;
 mod binding;
@@ -49,3 +49,4 @@ pub mod scheduler;
 pub mod simulator;
 pub mod tokens;
 pub mod usage;
+pub mod warning;

@@ -79,7 +79,8 @@ fn opened(completions: &Completions, settings: Result<Settings>) -> Either<Pool,
 
 #[napi]
 impl Pool {
-    /// Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text.
+    /// Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text. Where it is
+    /// `observed`, its end tells what the events need.
     #[napi]
     pub fn start(
         &self,
@@ -88,11 +89,12 @@ impl Pool {
         argument: String,
         options: Option<String>,
         cancellable: bool,
+        observed: bool,
     ) {
         // The future owns what it uses: this object may be freed before it ends.
         let manager = self.manager.clone();
         self.completions.run(number, cancellable, async move {
-            run(&manager, operation, argument, options.as_deref()).await
+            run(&manager, operation, argument, options.as_deref(), observed).await
         });
     }
 }
@@ -102,15 +104,17 @@ async fn run(
     operation: Operation,
     argument: String,
     options: Option<&str>,
+    observed: bool,
 ) -> Result<String> {
     let settings = manager.settings();
-    let options = match (operation, options) {
+    let mut options = match (operation, options) {
         (_, None) => CallOptions::default(),
         (Operation::CreateChat | Operation::CreateEmbeddings, Some(json)) => {
             CallOptions::parse_drop_in(json)?
         }
         (_, Some(json)) => CallOptions::parse(json, settings.timeouts)?,
     };
+    options.observed = observed;
     match operation {
         Operation::CreateChat => {
             let request = chat_request(argument, options, settings)?;

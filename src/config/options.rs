@@ -32,6 +32,8 @@ pub struct CallOptions {
     pub cache_affinity: Option<bool>,
     /// Send now, even where the books say that nothing is left.
     pub force: bool,
+    /// Somebody listens to events: the call's end tells what they publish.
+    pub observed: bool,
 }
 
 impl CallOptions {

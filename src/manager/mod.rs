@@ -5,6 +5,7 @@
 
 mod arguments;
 mod dropin;
+mod facts;
 mod failure;
 mod ledger;
 mod look;
@@ -81,7 +82,7 @@ impl Manager {
         let timeouts = request.options.timeouts.unwrap_or(self.settings.timeouts);
         let mut trail = Trail::default();
         let served = timeout(timeouts.total, self.attempts(request, &mut trail)).await;
-        match served {
+        let served = match served {
             Ok(served) => served,
             Err(_) => Err(Error::new(
                 Code::Timeout,
@@ -91,7 +92,18 @@ impl Manager {
                 ),
             )),
         }
-        .map_err(|error| error.with_attempts(trail.into_attempts()))
+        .map_err(|error| error.with_attempts(trail.into_attempts()));
+        if !request.options.observed {
+            return served;
+        }
+        let warnings = self.scheduler.take_warnings();
+        match served {
+            Ok(reply) => Ok(Reply {
+                warnings: Some(warnings),
+                ..reply
+            }),
+            Err(error) => Err(error.with_warnings(warnings)),
+        }
     }
 
     /// The index of the account with this label.

@@ -9,7 +9,10 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use crate::{attempt::Attempt, body::quoted, client::Answer, error::Error, usage::Usage};
+use super::facts::{attempts_json, candidates_json, milliseconds, warnings_json};
+use crate::{
+    attempt::Attempt, body::quoted, client::Answer, error::Error, usage::Usage, warning::Warning,
+};
 
 /// A request that was served.
 #[derive(Debug, Clone)]
@@ -36,6 +39,9 @@ pub struct Reply {
     pub attempts: Vec<Attempt>,
     /// OpenAI's id of the request.
     pub request_id: Option<String>,
+    /// What those who listen should know; `None` where nobody listens, and then the drop-in results do not tell how the
+    /// request was served.
+    pub warnings: Option<Vec<Warning>>,
 }
 
 impl Reply {
@@ -72,10 +78,14 @@ impl Reply {
         let mut json = String::with_capacity(self.body.len() + 512);
         let _ = write!(
             json,
-            r#"{{"data":{},"served":{}}}"#,
+            r#"{{"data":{},"served":{}"#,
             self.body_text(),
             self.served()
         );
+        if let Some(warnings) = &self.warnings {
+            let _ = write!(json, r#","warnings":{}"#, warnings_json(warnings));
+        }
+        json.push('}');
         json
     }
 
@@ -90,10 +100,19 @@ impl Reply {
             self.tokens_used,
             json!(self.cost),
         );
+        if let Some(warnings) = &self.warnings {
+            let _ = write!(
+                json,
+                r#","served":{},"warnings":{}"#,
+                self.served(),
+                warnings_json(warnings)
+            );
+        }
         json
     }
 
     fn served(&self) -> String {
+        let choice = self.attempts.last().map(|last| &last.choice);
         json!({
             "account": &*self.account,
             "waitedMs": milliseconds(self.waited),
@@ -106,6 +125,8 @@ impl Reply {
             })),
             "cost": self.cost,
             "requestId": self.request_id,
+            "because": choice.map(|choice| choice.because.name()),
+            "candidates": choice.map(candidates_json),
         })
         .to_string()
     }
@@ -146,7 +167,7 @@ impl Reply {
 /// A failure as JSON, for the error class of `index.js`.
 pub fn error_json(error: &Error) -> String {
     let last = error.last_answer();
-    json!({
+    let mut json = json!({
         "code": error.code().name(),
         "message": error.message(),
         "status": last.and_then(|last| last.status),
@@ -162,28 +183,11 @@ pub fn error_json(error: &Error) -> String {
         "requestId": last.and_then(|last| last.request_id.as_deref()),
         "attempts": attempts_json(error.attempts()),
         "retryAfterMs": error.retry_after().map(|after| after.as_millis() as u64),
-    })
-    .to_string()
-}
-
-fn attempts_json(attempts: &[Attempt]) -> serde_json::Value {
-    attempts
-        .iter()
-        .map(|attempt| {
-            json!({
-                "account": &*attempt.account,
-                "outcome": attempt.outcome.name(),
-                "status": attempt.status,
-                "waitedMs": milliseconds(attempt.waited),
-                "tookMs": milliseconds(attempt.took),
-            })
-        })
-        .collect()
-}
-
-/// Milliseconds with microseconds behind the point.
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1000.0
+    });
+    if let Some(warnings) = error.warnings() {
+        json["warnings"] = warnings_json(warnings);
+    }
+    json.to_string()
 }
 
 /// OpenAI's id of an answered request.
@@ -258,6 +262,7 @@ mod tests {
             waited: Duration::from_micros(1500),
             attempts: Vec::new(),
             request_id: Some("req_1".into()),
+            warnings: None,
         }
     }
 

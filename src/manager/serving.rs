@@ -1,6 +1,6 @@
 //! The attempts of one request: book, send, judge, settle; again or done.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -11,7 +11,7 @@ use super::{
     retry::{Next, Tries},
 };
 use crate::{
-    attempt::{Attempt, Outcome},
+    attempt::{Attempt, Choice, Outcome},
     client::{Answer, Failure},
     config::CallOptions,
     error::Result,
@@ -27,23 +27,41 @@ use crate::{
 pub(super) struct Trail {
     attempts: Vec<Attempt>,
     waited: Duration,
-    /// The call under way: account, wait before it, moment of sending.
-    under_way: Option<(Arc<str>, Duration, Instant)>,
+    under_way: Option<UnderWay>,
+}
+
+/// A call that was sent and has no answer yet.
+#[derive(Debug)]
+struct UnderWay {
+    account: Arc<str>,
+    /// Before it.
+    waited: Duration,
+    choice: Choice,
+    sent: Instant,
 }
 
 impl Trail {
     /// The calls that were made; one still under way was given up.
     pub(super) fn into_attempts(mut self) -> Vec<Attempt> {
-        if let Some((account, waited, sent)) = self.under_way {
-            self.attempts.push(Attempt {
-                account,
-                outcome: Outcome::Aborted,
-                status: None,
-                waited,
-                took: sent.elapsed(),
-            });
+        if let Some(under_way) = &self.under_way {
+            let took = under_way.sent.elapsed();
+            self.ended(Outcome::Aborted, None, took);
         }
         self.attempts
+    }
+
+    /// Notes how the call under way ended.
+    fn ended(&mut self, outcome: Outcome, status: Option<u16>, took: Duration) {
+        if let Some(under_way) = self.under_way.take() {
+            self.attempts.push(Attempt {
+                account: under_way.account,
+                outcome,
+                status,
+                waited: under_way.waited,
+                took,
+                choice: under_way.choice,
+            });
+        }
     }
 }
 
@@ -145,7 +163,12 @@ impl Manager {
         permit.sending();
         let sent = Instant::now();
         let label = &self.settings.accounts[account].label;
-        trail.under_way = Some((label.clone(), waited, sent));
+        trail.under_way = Some(UnderWay {
+            account: label.clone(),
+            waited,
+            choice: permit.choice().clone(),
+            sent,
+        });
         let answer = self
             .client
             .post(
@@ -156,7 +179,6 @@ impl Manager {
             )
             .await;
         let took = sent.elapsed();
-        trail.under_way = None;
         let mut verdict = verdict_of(&answer);
         let mut metered = None;
         if let (Ok(answer), Outcome::Ok) = (&answer, verdict.outcome) {
@@ -184,13 +206,8 @@ impl Manager {
             limit_hit: verdict.limit_hit,
             block_ms: block.map(|block| block.as_secs_f64() * 1000.0),
         });
-        trail.attempts.push(Attempt {
-            account: label.clone(),
-            outcome: verdict.outcome,
-            status: answer.as_ref().ok().map(|answer| answer.status),
-            waited,
-            took,
-        });
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        trail.ended(verdict.outcome, status, took);
         match (answer, metered) {
             (Ok(answer), Some(metered)) => {
                 let served = ServedAttempt {
@@ -215,7 +232,7 @@ impl Manager {
         request: &Request,
         served: ServedAttempt,
         estimate: &Estimate,
-        trail: &Trail,
+        trail: &mut Trail,
     ) -> Reply {
         let ServedAttempt {
             account,
@@ -239,7 +256,8 @@ impl Manager {
             cost,
             tokens_left,
             waited: trail.waited,
-            attempts: trail.attempts.clone(),
+            attempts: mem::take(&mut trail.attempts),
+            warnings: None,
         }
     }
 

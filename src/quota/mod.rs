@@ -30,7 +30,7 @@ pub use self::{
     memory::MemoryStore,
     metric::Metric,
 };
-use crate::{config::Limits, error::Result, headers::Reading, outcome::LimitHit};
+use crate::{attempt::Because, config::Limits, error::Result, headers::Reading, outcome::LimitHit};
 
 /// What a request takes from a lane.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,37 +104,6 @@ pub struct Ask {
     pub claimant: u64,
     /// Higher goes first among those who were told to come back.
     pub urgency: i32,
-}
-
-/// Why a lane was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Because {
-    /// No other account could take the request.
-    Only,
-    /// It could start before all others.
-    Earliest,
-    /// Several could start at the same moment; it had the smallest share in use for its weight.
-    MostRoom,
-    /// It is the home of the prompt's prefix.
-    Cache,
-    /// The home of the prompt's prefix would have started too late; it is the next in the same order.
-    Spilled,
-    /// The caller wanted no waiting.
-    Forced,
-}
-
-impl Because {
-    /// The stable name, as in `index.d.ts`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Because::Only => "only",
-            Because::Earliest => "earliest",
-            Because::MostRoom => "most_room",
-            Because::Cache => "cache",
-            Because::Spilled => "spilled",
-            Because::Forced => "forced",
-        }
-    }
 }
 
 /// What the store says to an [`Ask`].

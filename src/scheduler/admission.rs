@@ -222,13 +222,14 @@ impl Scheduler {
             Answer::Booked(booking) => {
                 let account = candidates.accounts[booking.candidate];
                 let wait = milliseconds(booking.wait_ms);
+                let choice = self.choice(&candidates.accounts, &booking);
                 let seat = &self.seats[account];
                 let slot = match &seat.slots {
                     None => Ok(None),
                     Some(slots) => slots.clone().try_acquire_owned().map(Some),
                 };
                 let permit = |slot: Option<OwnedSemaphorePermit>| {
-                    Permit::new(self.clone(), account, booking, slot)
+                    Permit::new(self.clone(), account, booking, choice, slot)
                 };
                 let Ok(slot) = slot else {
                     // Another model's caller took the last place; the guard gives the room back.

@@ -9,6 +9,7 @@
 
 mod admission;
 mod affinity;
+mod choice;
 mod health;
 mod line;
 mod look;
@@ -16,6 +17,7 @@ mod permit;
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::{
     sync::{
@@ -40,12 +42,14 @@ pub use self::{
 use self::{
     health::{Access, Health},
     line::Lines,
+    warnings::Warnings,
 };
 use crate::{
     attempt::Outcome,
     config::{Account, Settings},
     headers::Identity,
     quota::{Booking, Candidate, Cost, Store},
+    warning::Warning,
 };
 
 /// The accounts of one pool and those who wait for them.
@@ -54,8 +58,10 @@ pub struct Scheduler {
     seats: Vec<Seat>,
     /// Names of the quota groups, by index.
     groups: Vec<Arc<str>>,
-    /// The quota group of each organization and project that answers have named.
+    /// The account that was the first to answer for each organization and project.
     identified: Mutex<Vec<(Identity, usize)>>,
+    /// Those that nobody has heard yet.
+    warnings: Warnings,
     store: Arc<dyn Store>,
     lines: Lines,
     /// Room came back, a limit was learned, or a place became free.
@@ -167,6 +173,7 @@ impl Scheduler {
             seats,
             groups,
             identified: Mutex::default(),
+            warnings: Warnings::default(),
             store,
             lines: Lines::default(),
             changed: Notify::new(),
@@ -177,7 +184,7 @@ impl Scheduler {
     }
 
     /// Takes note of the organization that an account's answer named. Accounts of one organization and project share its limits,
-    /// so an account that was taken for alone joins the group of the one that was seen first.
+    /// so an account that was taken for alone joins the group of the one that was seen first, with a warning.
     pub fn identify(&self, account: usize, headers: &HeaderMap) {
         let seat = &self.seats[account];
         if seat.is_identified.get().is_some() {
@@ -193,12 +200,36 @@ impl Scheduler {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         match identified.iter().find(|(known, _)| *known == identity) {
-            Some((_, group)) if !seat.account.quota_group_is_given => {
-                seat.quota_group.store(*group, Ordering::Relaxed);
+            Some((_, first)) if !seat.account.quota_group_is_given => {
+                let group = self.seats[*first].quota_group();
+                if seat.quota_group.swap(group, Ordering::Relaxed) != group {
+                    self.warn_of_merge(seat, &self.seats[*first], &identity);
+                }
             }
             Some(_) => {}
-            None => identified.push((identity, seat.quota_group())),
+            None => identified.push((identity, account)),
         }
+    }
+
+    /// Warns that an account has joined the quota group of another one.
+    fn warn_of_merge(&self, seat: &Seat, first: &Seat, identity: &Identity) {
+        let name = &self.groups[seat.quota_group()];
+        // A group may be named after its organization, whose id is for nobody's logs.
+        let mut ids = [&identity.organization, &first.account.organization]
+            .into_iter()
+            .flatten();
+        let name = match ids.any(|id| name.contains(id.as_str())) {
+            true => &first.account.label,
+            false => name,
+        };
+        let (joined, first) = (&seat.account.label, &first.account.label);
+        self.warnings
+            .add(Warning::quota_groups_merged(joined, first, name));
+    }
+
+    /// Takes the warnings that nobody has heard yet, oldest first: the 64 latest at most.
+    pub fn take_warnings(&self) -> Vec<Warning> {
+        self.warnings.take()
     }
 
     fn blocks(&self) -> MutexGuard<'_, Vec<Block>> {

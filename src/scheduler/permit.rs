@@ -6,7 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Scheduler, Seat};
 use crate::{
-    attempt::Outcome,
+    attempt::{Choice, Outcome},
     headers::Reading,
     outcome::LimitHit,
     quota::{Booking, Settlement, Unspent},
@@ -19,6 +19,7 @@ pub struct Permit {
     account: usize,
     // None once settled.
     booking: Option<Booking>,
+    choice: Choice,
     sent: bool,
     is_probe: bool,
     slot: Option<OwnedSemaphorePermit>,
@@ -44,6 +45,7 @@ impl Permit {
         scheduler: Arc<Scheduler>,
         account: usize,
         booking: Booking,
+        choice: Choice,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Self {
         scheduler.seats[account]
@@ -53,6 +55,7 @@ impl Permit {
             scheduler,
             account,
             booking: Some(booking),
+            choice,
             sent: false,
             is_probe: false,
             slot,
@@ -62,6 +65,11 @@ impl Permit {
     /// The account's index in the settings.
     pub fn account(&self) -> usize {
         self.account
+    }
+
+    /// Why this account, and between which ones it was chosen.
+    pub fn choice(&self) -> &Choice {
+        &self.choice
     }
 
     /// Tokens left per minute after this booking, where a limit is known.

@@ -1,5 +1,6 @@
 //! Time is virtual: tokio's clock is paused and jumps to the next timer.
 
+mod choice;
 mod order;
 
 use super::*;
@@ -277,18 +278,47 @@ fn accounts_of_one_organization_are_found_to_share_its_limits() {
         r#"[{"label":"a","apiKey":"k"},{"label":"b","apiKey":"k"},{"label":"c","apiKey":"k"},
             {"label":"given","apiKey":"k","quotaGroup":"own"}]"#,
     );
-    let headers = |organization: &'static str| {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            "openai-organization",
-            http::HeaderValue::from_static(organization),
-        );
-        headers
-    };
     scheduler.identify(0, &HeaderMap::new());
     for (account, organization) in [(0, "org-x"), (1, "org-x"), (2, "org-y"), (3, "org-x")] {
-        scheduler.identify(account, &headers(organization));
+        scheduler.identify(account, &naming(organization));
     }
     let groups: Vec<usize> = scheduler.seats.iter().map(Seat::quota_group).collect();
     assert_eq!(groups, [0, 0, 2, 3]);
+    let warnings = scheduler.take_warnings();
+    let [warning] = &warnings[..] else {
+        panic!("{warnings:?}");
+    };
+    assert_eq!(warning.code, "QUOTA_GROUPS_MERGED");
+    assert_eq!((&*warning.account, &*warning.quota_group), ("b", "a"));
+    assert!(
+        warning.message.contains("`quotaGroup`"),
+        "{}",
+        warning.message
+    );
+    // Told once, also where more answers name the organization.
+    scheduler.identify(1, &naming("org-x"));
+    assert!(scheduler.take_warnings().is_empty());
+}
+
+#[test]
+fn a_warning_does_not_tell_the_id_of_the_organization_that_a_group_is_named_after() {
+    let scheduler = scheduler(
+        r#"[{"label":"a","apiKey":"k","organization":"org-x"},{"label":"b","apiKey":"k"}]"#,
+    );
+    scheduler.identify(0, &naming("org-x"));
+    scheduler.identify(1, &naming("org-x"));
+    let warnings = scheduler.take_warnings();
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(&*warnings[0].quota_group, "a");
+    assert!(!warnings[0].message.contains("org-x"), "{warnings:?}");
+}
+
+/// The headers of an answer that names its organization.
+fn naming(organization: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        "openai-organization",
+        http::HeaderValue::from_static(organization),
+    );
+    headers
 }

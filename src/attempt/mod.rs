@@ -1,6 +1,10 @@
-//! One HTTP call as the caller sees it afterwards: where it went, what its answer meant, how long it took.
+//! One HTTP call as the caller sees it afterwards: where it went and why, what its answer meant, how long it took.
+
+mod choice;
 
 use std::{sync::Arc, time::Duration};
+
+pub use self::choice::{Because, Candidate, Choice};
 
 /// What the answer to an attempt means. The names are stable: they appear in results, errors and events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,4 +62,6 @@ pub struct Attempt {
     pub waited: Duration,
     /// Time from sending to the end of the answer.
     pub took: Duration,
+    /// Why this account, and between which ones it was chosen.
+    pub choice: Choice,
 }

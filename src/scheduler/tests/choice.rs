@@ -1,0 +1,103 @@
+//! What a permit tells of its choice.
+
+use super::*;
+use crate::attempt::Because;
+
+/// The reason, and each candidate's wait in milliseconds.
+fn told(permit: &Permit) -> (Because, Vec<(&str, Option<u128>)>) {
+    let choice = permit.choice();
+    let candidates = choice.candidates.iter();
+    let candidates = candidates.map(|candidate| {
+        let wait_ms = candidate.wait.map(|wait| wait.as_millis());
+        (&*candidate.account, wait_ms)
+    });
+    (choice.because, candidates.collect())
+}
+
+fn only(account: usize) -> Want {
+    Want {
+        accounts: Some(vec![account]),
+        ..want(600.0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_tells_the_reason_and_when_each_account_could_have_started() {
+    let scheduler = two_accounts();
+    let permit = scheduler.admit(&want(100.0)).await.unwrap();
+    let both = vec![("a", Some(0)), ("b", Some(0))];
+    assert_eq!(told(&permit), (Because::MostRoom, both));
+    drop(permit);
+
+    spend(&scheduler, &only(0)).await;
+    let permit = scheduler.admit(&want(600.0)).await.unwrap();
+    // The other one has nothing left, and refills 10 tokens a second.
+    let both = vec![("b", Some(0)), ("a", Some(60_000))];
+    assert_eq!(told(&permit), (Because::Earliest, both));
+    drop(permit);
+
+    let permit = scheduler.admit(&only(1)).await.unwrap();
+    assert_eq!(told(&permit), (Because::Only, vec![("b", Some(0))]));
+    drop(permit);
+
+    let forced = Want {
+        force: true,
+        ..only(0)
+    };
+    let permit = scheduler.admit(&forced).await.unwrap();
+    assert_eq!(told(&permit), (Because::Forced, vec![("a", Some(60_000))]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_cannot_take_the_request_has_no_wait() {
+    let scheduler = scheduler(
+        r#"[{"label":"small","apiKey":"k","limits":{"*":{"tokensPerMinute":60}}},
+            {"label":"new","apiKey":"k"},
+            {"label":"large","apiKey":"k","limits":{"*":{"tokensPerMinute":600}}}]"#,
+    );
+    // The one of unknown limits has a request under way and no answer.
+    let first = Want {
+        accounts: Some(vec![1]),
+        ..want(100.0)
+    };
+    let _under_way = scheduler.admit(&first).await.unwrap();
+    let permit = scheduler.admit(&want(100.0)).await.unwrap();
+    let all = vec![("large", Some(0)), ("small", None), ("new", None)];
+    assert_eq!(told(&permit), (Because::Earliest, all));
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_that_are_parked_or_refused_it_are_no_candidates() {
+    let scheduler = scheduler(r#"{"a": "k", "b": "k", "c": "k"}"#);
+    let on_a = Want {
+        accounts: Some(vec![0]),
+        ..want(1.0)
+    };
+    let mut permit = scheduler.admit(&on_a).await.unwrap();
+    permit.sending();
+    settled(permit, Outcome::KeyRefused);
+    let refused = Want {
+        refused_by: vec![1],
+        ..want(1.0)
+    };
+    let permit = scheduler.admit(&refused).await.unwrap();
+    assert_eq!(told(&permit), (Because::Only, vec![("c", Some(0))]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_accounts_ten_are_told_the_chosen_one_first_among_equals() {
+    let accounts: Vec<String> = (0..12)
+        .map(|index| {
+            let weight = if index == 11 { 2 } else { 1 };
+            format!(
+                r#"{{"label":"a{index}","apiKey":"k","weight":{weight},"limits":{{"*":{{"tokensPerMinute":600}}}}}}"#
+            )
+        })
+        .collect();
+    let scheduler = scheduler(&format!("[{}]", accounts.join(",")));
+    let permit = scheduler.admit(&want(100.0)).await.unwrap();
+    let (because, candidates) = told(&permit);
+    assert_eq!(because, Because::MostRoom);
+    assert_eq!(candidates.len(), 10);
+    assert_eq!([candidates[0].0, candidates[1].0], ["a11", "a0"]);
+}
