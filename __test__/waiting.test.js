@@ -50,8 +50,9 @@ test('a wait that is too long is refused at once with the time that it would tak
   const error = await manager.chat(chat).catch((error) => error)
   assert.equal(error.code, 'ERR_WAIT')
   assert.deepEqual(error.attempts, [])
-  // 600 − 2 × ~510 tokens are missing, at 10 a second.
-  assert.ok(error.retryAfterMs > 35_000 && error.retryAfterMs < 45_000, String(error.retryAfterMs))
+  // 600 − 2 × ~510 tokens are missing, at 10 a second, and a margin: one charge says little about the next. With it the request
+  // needs all that the limit holds.
+  assert.ok(error.retryAfterMs > 45_000 && error.retryAfterMs < 52_000, String(error.retryAfterMs))
   assert.equal(simulator.stats().totals.admitted, 1)
 })
 

@@ -102,7 +102,7 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], turn: Turn, now_ms: f64) -> Cho
     }
     let (chosen, because) = match home {
         _ if ask.force => (earliest, Because::Forced),
-        _ if ask.candidates.len() == 1 => (earliest, Because::Only),
+        _ if offers.len() == 1 && starting.is_empty() => (earliest, Because::Only),
         Some(home) if home.nearness > 0.0 => {
             let latest_ms = earliest.wait_ms + AFFINITY_WAIT_MS;
             let soon = offers.iter().filter(|offer| offer.wait_ms <= latest_ms);

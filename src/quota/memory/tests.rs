@@ -280,7 +280,7 @@ fn the_reason_of_a_choice_is_told_with_all_that_could_have_been() {
     assert_eq!((booking.candidate, booking.because), (1, Because::MostRoom));
     assert_eq!(booking.waits_ms, [0.0, 0.0]);
     let large = booked(store.book_now(&ask(1_000.0, both()), 0.0));
-    assert_eq!((large.candidate, large.because), (1, Because::Earliest));
+    assert_eq!((large.candidate, large.because), (1, Because::Only));
     assert_eq!(large.waits_ms, [f64::INFINITY, 0.0]);
     let only = booked(store.book_now(&ask(1.0, vec![candidate(0, 600.0)]), 0.0));
     assert_eq!(only.because, Because::Only);
