@@ -195,7 +195,7 @@ impl Lane {
         let cost = self.cost_of(estimate);
         let mut levels = [None; 4];
         self.each_bucket(|metric, bucket| {
-            bucket.take(metric.amount(cost), now_ms);
+            bucket.take_ahead(metric.amount(cost), wait_ms, now_ms);
             levels[metric as usize] = Some(bucket.level(now_ms));
         });
         self.unsettled = self.unsettled.saturating_add(1);
