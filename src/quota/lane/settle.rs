@@ -42,8 +42,8 @@ impl Lane {
             self.learn_limit(configured, metric, hit.limit, None, now_ms);
         }
         for metric in Metric::ALL {
-            match remaining(end.reading, metric) {
-                Some(remaining) => self.correct(metric, taken, remaining, end.refused, now_ms),
+            match told(end.reading, metric) {
+                Some(told) => self.correct(metric, taken, told, end.refused, now_ms),
                 // Only what was taken flows back.
                 None if taken.levels[metric as usize].is_some() => {
                     let unspent = metric.amount(end.unspent.of(taken.cost));
@@ -57,14 +57,7 @@ impl Lane {
     }
 
     /// Moves a bucket by a part of what a reading says it is wrong by.
-    fn correct(
-        &mut self,
-        metric: Metric,
-        taken: &Taken,
-        remaining: f64,
-        refused: bool,
-        now_ms: f64,
-    ) {
+    fn correct(&mut self, metric: Metric, taken: &Taken, told: Told, refused: bool, now_ms: f64) {
         let index = metric as usize;
         let unit = if metric.counts_tokens() {
             TOKENS
@@ -81,7 +74,12 @@ impl Lane {
         let refill = bucket.per_ms() * (taken.send_ms - taken.booked_ms);
         let predicted = (level + refill).min(bucket.capacity());
         let corrected_since = self.corrected[index] - taken.corrected[index];
-        let error = remaining - predicted - corrected_since;
+        let error = told.remaining - predicted - corrected_since;
+        // What is left of a larger limit than the user allows is not the user's to use.
+        let error = match told.limit.is_some_and(|limit| limit > bucket.capacity()) {
+            true => error.min(0.0),
+            false => error,
+        };
 
         let between = confirmed.until(taken.volume, taken.cost);
         let crowd = metric.amount(self.crowd.around(taken.near, taken.send_ms));
@@ -164,13 +162,23 @@ impl Lane {
     }
 }
 
-/// What a reading says is left of a metric.
-fn remaining(reading: &Reading, metric: Metric) -> Option<f64> {
+/// What a reading says of a metric.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    remaining: f64,
+    limit: Option<f64>,
+}
+
+fn told(reading: &Reading, metric: Metric) -> Option<Told> {
     let meter: &Meter = if metric.counts_tokens() {
         &reading.tokens
     } else {
         &reading.requests
     };
     let told_of = Metric::of(metric.counts_tokens(), meter.window());
-    meter.remaining.filter(|_| told_of == metric)
+    let remaining = meter.remaining.filter(|_| told_of == metric)?;
+    Some(Told {
+        remaining,
+        limit: meter.limit,
+    })
 }

@@ -138,6 +138,24 @@ fn unknown_limits_are_learned_and_configured_ones_only_lowered() {
 }
 
 #[test]
+fn a_configured_limit_holds_where_the_servers_is_larger() {
+    let configured = limits(600.0, 6_000.0);
+    let mut lane = Lane::new(&configured, 0.0);
+    let mut sent = 0.0;
+    for request in 0..60 {
+        let now_ms = f64::from(request) * 100.0;
+        if lane.wait_for(tokens(1_000.0), LAST, now_ms) == 0.0 {
+            let taken = lane.book(tokens(1_000.0), 0.0, now_ms);
+            sent += 1_000.0;
+            let told = reading(60_000.0, 60_000.0 - sent);
+            lane.settle(&taken, &end(Unspent::Nothing, &told), &configured, now_ms);
+        }
+    }
+    // A full bucket and what flows back in six seconds, less a margin.
+    assert!((5_000.0..=6_600.0).contains(&sent), "{sent}");
+}
+
+#[test]
 fn a_limit_that_changes_is_followed_with_one_answer() {
     let mut lane = Lane::new(&Limits::default(), 0.0);
     let taken = lane.book(tokens(0.0), 0.0, 0.0);
