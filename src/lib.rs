@@ -47,5 +47,7 @@ pub mod outcome;
 pub mod quota;
 pub mod scheduler;
 pub mod simulator;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 pub mod usage;

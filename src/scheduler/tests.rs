@@ -1,6 +1,7 @@
 //! Time is virtual: tokio's clock is paused and jumps to the next timer.
 
 mod order;
+mod properties;
 
 use super::*;
 use crate::{

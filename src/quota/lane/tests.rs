@@ -1,5 +1,7 @@
 //! A lane against numbers worked out by hand.
 
+mod properties;
+
 use std::time::Duration;
 
 use super::*;
