@@ -47,6 +47,8 @@ pub mod outcome;
 pub mod quota;
 pub mod scheduler;
 pub mod simulator;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 pub mod usage;
 pub mod warning;

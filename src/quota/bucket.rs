@@ -72,6 +72,12 @@ impl Bucket {
         self.set_level(self.level(now_ms) - amount, now_ms);
     }
 
+    /// Takes room for a request that goes out after `wait_ms`, and none before it. What would flow over until then is gone as well.
+    pub fn take_ahead(&mut self, amount: f64, wait_ms: f64, now_ms: f64) {
+        let most = self.capacity - self.per_ms() * wait_ms;
+        self.set_level(self.level(now_ms).min(most) - amount, now_ms);
+    }
+
     /// Gives room back. Booking and giving back is the identity unless the bucket would have been full in between.
     pub fn give_back(&mut self, amount: f64, now_ms: f64) {
         self.set_level(self.level(now_ms) + amount, now_ms);
@@ -137,6 +143,18 @@ mod tests {
         let wait = bucket.wait_for(10.0, 0.0);
         assert!(bucket.level(wait - 0.01) < 10.0);
         assert!(bucket.level(wait) >= 10.0 - 1e-9);
+    }
+
+    #[test]
+    fn room_that_is_taken_ahead_does_not_flow_back_before_it_is_used() {
+        let mut bucket = Bucket::full(600.0, MINUTE, 0.0);
+        bucket.take_ahead(100.0, 30_000.0, 0.0);
+        assert_eq!(bucket.level(30_000.0), 500.0);
+        // A bucket that is not full until then loses nothing.
+        let mut bucket = Bucket::full(600.0, MINUTE, 0.0);
+        bucket.take(400.0, 0.0);
+        bucket.take_ahead(100.0, 30_000.0, 0.0);
+        assert_eq!(bucket.level(30_000.0), 400.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! store remembers those that it sent away, and lets nobody before them who came later or is less urgent. A claim ends
 //! by itself soon after its claimant should have come back: a crash leaves nothing.
 
-use super::Cost;
+use super::{Cost, volume::Volume};
 
 /// How long a claim lasts behind the moment when its claimant should ask again, in milliseconds: late timers, slow networks.
 const GRACE_MS: f64 = 1_000.0;
@@ -47,15 +47,14 @@ impl Turn {
 }
 
 impl Claims {
-    /// What those whose turn comes before another will take.
-    pub(super) fn before(&self, turn: Turn, now_ms: f64) -> Cost {
+    /// What those whose turn comes before another will take, as estimated.
+    pub(super) fn before(&self, turn: Turn, now_ms: f64) -> Volume {
         let before = self
             .0
             .iter()
             .filter(|claim| claim.turn.is_before(turn) && claim.until_ms > now_ms);
-        before.fold(Cost::NOTHING, |sum, claim| Cost {
-            requests: sum.requests + claim.estimate.requests,
-            tokens: sum.tokens + claim.estimate.tokens,
+        before.fold(Volume::default(), |sum, claim| {
+            sum.with(claim.estimate.tokens, claim.estimate)
         })
     }
 

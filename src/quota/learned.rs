@@ -104,7 +104,7 @@ impl Learned {
     /// range explains is somebody else's doing.
     pub(super) fn corrected(&mut self, step: f64, between: Volume, now_ms: f64) {
         self.decay(now_ms);
-        let most = (FACTOR_RANGE.1 - 1.0) * between.tokens;
+        let most = (FACTOR_RANGE.1 - 1.0) * between.tokens.max(0.0);
         self.corrected += step.clamp(-most, most);
     }
 

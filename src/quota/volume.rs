@@ -26,6 +26,25 @@ impl Volume {
         }
     }
 
+    /// Together with what others book.
+    pub(super) fn and(self, others: Volume) -> Volume {
+        Volume {
+            requests: self.requests + others.requests,
+            estimated: self.estimated + others.estimated,
+            tokens: self.tokens + others.tokens,
+            squares: self.squares + others.squares,
+        }
+    }
+
+    /// The same where a token is charged `factor` times as it was booked.
+    pub(super) fn times(self, factor: f64) -> Volume {
+        Volume {
+            tokens: self.tokens * factor,
+            squares: self.squares * factor * factor,
+            ..self
+        }
+    }
+
     /// What was booked since an earlier sum.
     pub(super) fn since(self, earlier: Volume) -> Volume {
         Volume {

@@ -2,6 +2,7 @@
 
 mod choice;
 mod order;
+mod properties;
 
 use super::*;
 use crate::{

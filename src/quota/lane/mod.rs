@@ -126,12 +126,14 @@ impl Lane {
     /// before.
     pub fn wait_for(&self, estimate: Cost, turn: Turn, now_ms: f64) -> f64 {
         let cost = self.cost_of(estimate);
-        let ahead = self.claims.before(turn, now_ms);
+        let before = self.claims.before(turn, now_ms).times(self.factor());
         let ahead = Cost {
-            tokens: ahead.tokens * self.factor(),
-            ..ahead
+            requests: before.requests,
+            tokens: before.tokens,
         };
-        let unconfirmed = self.unconfirmed(estimate, cost);
+        // Those before it need their margin as well: else a small request would always fit into that of a large one.
+        let own = Volume::default().with(estimate.tokens, cost).and(before);
+        let unconfirmed = self.unconfirmed(own);
         let least_ms = (self.blocked_until_ms - now_ms).max(0.0);
         self.metered()
             .map(|(metric, bucket)| {
@@ -144,12 +146,8 @@ impl Lane {
                 let with_margin_ms = bucket.wait_behind(ahead, amount + margin, now_ms);
                 // Whatever was charged until the last request, no less than nothing is left then. So what has flowed back since
                 // is there, however little is known of the rest.
-                let own = self.margin(
-                    metric,
-                    Volume::default().with(estimate.tokens, cost),
-                    bucket,
-                );
-                let flowed_back_ms = (ahead + amount + own) / bucket.per_ms();
+                let own_margin = self.margin(metric, own, bucket);
+                let flowed_back_ms = (ahead + amount + own_margin) / bucket.per_ms();
                 let surely_ms = self.last_send_ms + flowed_back_ms - now_ms;
                 with_margin_ms.min(surely_ms).max(by_books_ms)
             })
@@ -195,7 +193,7 @@ impl Lane {
         let cost = self.cost_of(estimate);
         let mut levels = [None; 4];
         self.each_bucket(|metric, bucket| {
-            bucket.take(metric.amount(cost), now_ms);
+            bucket.take_ahead(metric.amount(cost), wait_ms, now_ms);
             levels[metric as usize] = Some(bucket.level(now_ms));
         });
         self.unsettled = self.unsettled.saturating_add(1);
@@ -229,17 +227,14 @@ impl Lane {
             .map_or(1.0, |bucket| self.learned.factor(bucket.capacity()))
     }
 
-    /// The tokens that are booked and not confirmed, with one more booking. A lane whose answers never say what is left
+    /// What is booked and not confirmed, with what is about to be. A lane whose answers never say what is left
     /// confirms nothing, and knows as much of one booking as of many.
-    fn unconfirmed(&self, estimate: Cost, cost: Cost) -> Volume {
-        let own = Volume::default().with(estimate.tokens, cost);
+    fn unconfirmed(&self, own: Volume) -> Volume {
         let confirmed = self.confirmed[TOKENS];
         if !self.tokens_are_told && self.answers >= ANSWERS_WITHOUT_READING {
             return own;
         }
-        self.volume
-            .since(confirmed.volume)
-            .with(estimate.tokens, cost)
+        self.volume.since(confirmed.volume).and(own)
     }
 
     fn margin(&self, metric: Metric, unconfirmed: Volume, bucket: &Bucket) -> f64 {

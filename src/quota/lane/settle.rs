@@ -42,32 +42,23 @@ impl Lane {
             self.learn_limit(configured, metric, hit.limit, None, now_ms);
         }
         for metric in Metric::ALL {
-            match remaining(end.reading, metric) {
-                Some(remaining) => self.correct(metric, taken, remaining, end.refused, now_ms),
+            match told(end.reading, metric) {
+                Some(told) => self.correct(metric, taken, told, end.refused, now_ms),
                 None => self.give_back(metric, taken, end.unspent, now_ms),
             }
         }
     }
 
-    /// What OpenAI has not counted flows back, where it was taken. Later bookings foresaw less than their readings will find.
+    /// What OpenAI has not counted flows back, where it was taken.
     fn give_back(&mut self, metric: Metric, taken: &Taken, unspent: Unspent, now_ms: f64) {
         let index = metric as usize;
         if let (Some(bucket), Some(_)) = (&mut self.buckets[index], taken.levels[index]) {
-            let amount = metric.amount(unspent.of(taken.cost));
-            bucket.give_back(amount, now_ms);
-            self.corrected[index] += amount;
+            bucket.give_back(metric.amount(unspent.of(taken.cost)), now_ms);
         }
     }
 
     /// Moves a bucket by a part of what a reading says it is wrong by.
-    fn correct(
-        &mut self,
-        metric: Metric,
-        taken: &Taken,
-        remaining: f64,
-        refused: bool,
-        now_ms: f64,
-    ) {
+    fn correct(&mut self, metric: Metric, taken: &Taken, told: Told, refused: bool, now_ms: f64) {
         let index = metric as usize;
         let unit = if metric.counts_tokens() {
             TOKENS
@@ -84,7 +75,12 @@ impl Lane {
         let refill = bucket.per_ms() * (taken.send_ms - taken.booked_ms);
         let predicted = (level + refill).min(bucket.capacity());
         let corrected_since = self.corrected[index] - taken.corrected[index];
-        let error = remaining - predicted - corrected_since;
+        let error = told.remaining - predicted - corrected_since;
+        // What is left of a larger limit than the user allows is not the user's to use.
+        let error = match told.limit.is_some_and(|limit| limit > bucket.capacity()) {
+            true => error.min(0.0),
+            false => error,
+        };
 
         let between = confirmed.until(taken.volume, taken.cost);
         let crowd = metric.amount(self.crowd.around(taken.near, taken.send_ms));
@@ -167,13 +163,23 @@ impl Lane {
     }
 }
 
-/// What a reading says is left of a metric.
-fn remaining(reading: &Reading, metric: Metric) -> Option<f64> {
+/// What a reading says of a metric.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    remaining: f64,
+    limit: Option<f64>,
+}
+
+fn told(reading: &Reading, metric: Metric) -> Option<Told> {
     let meter: &Meter = if metric.counts_tokens() {
         &reading.tokens
     } else {
         &reading.requests
     };
     let told_of = Metric::of(metric.counts_tokens(), meter.window());
-    meter.remaining.filter(|_| told_of == metric)
+    let remaining = meter.remaining.filter(|_| told_of == metric)?;
+    Some(Told {
+        remaining,
+        limit: meter.limit,
+    })
 }

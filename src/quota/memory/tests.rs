@@ -1,5 +1,7 @@
 //! The store against histories worked out by hand.
 
+mod properties;
+
 use super::*;
 use crate::{
     config::Limits,
