@@ -64,6 +64,9 @@ fn median_booking_ns(accounts: usize) -> f64 {
         force: false,
         claimant: 1,
         urgency: 0,
+        due_in_ms: f64::INFINITY,
+        patience_ms: f64::INFINITY,
+        cache_worth_ms: 2_000.0,
     };
     let mut samples: Vec<f64> = (0..SAMPLES)
         .map(|sample| {

@@ -218,6 +218,10 @@ impl Fleet<'_> {
             claimant: request as u64 + 1,
             // Sent in vain before.
             urgency: i32::from(trail.is_repeat),
+            due_in_ms: f64::INFINITY,
+            patience_ms: f64::INFINITY,
+            // As the manager has it: a millisecond for every ten tokens.
+            cache_worth_ms: 0.1 * self.requests[request].estimate as f64,
         }
     }
 

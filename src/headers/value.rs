@@ -9,15 +9,21 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     Some(text.trim())
 }
 
-/// A finite number from zero up.
+/// A number from zero up to [`MOST`].
 pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
     parse_number(text(headers, name)?)
 }
 
-/// A finite number from zero up.
+/// No limit is larger than this; a larger number, or one that is so small that nothing would ever flow back, would make nonsense
+/// of all that is reckoned with it.
+const MOST: f64 = 1e15;
+const LEAST: f64 = 1e-6;
+
+/// A number from zero up to [`MOST`]; what is below [`LEAST`] is zero.
 pub(super) fn parse_number(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
-    (number.is_finite() && number >= 0.0).then_some(number)
+    let is_sensible = (0.0..=MOST).contains(&number);
+    is_sensible.then_some(if number < LEAST { 0.0 } else { number })
 }
 
 #[cfg(test)]
@@ -42,11 +48,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_finite_and_not_negative() {
+    fn a_number_is_neither_negative_nor_out_of_all_proportion() {
         for (text, expected) in [
             ("0", Some(0.0)),
             ("10000", Some(10_000.0)),
             ("33011.382867", Some(33_011.382_867)),
+            ("1e300", None),
+            ("1e-300", Some(0.0)),
             ("-1", None),
             ("", None),
             ("30,000", None),

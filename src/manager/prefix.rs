@@ -9,22 +9,27 @@ use super::{Manager, Request};
 use crate::{
     body::Body,
     models::{self, Encoding},
+    scheduler::Prefix,
     tokens::{Endpoint, Estimate},
 };
 
 /// The shortest prompt that is cached, in tokens.
 const LEAST_TOKENS: u64 = 1_024;
 
-/// The beginning that is compared, in bytes of JSON text: no more than 1,024 tokens have in any language, so that prompts which
-/// share a cached prefix share all of it.
-const PREFIX_BYTES: usize = 3_072;
+/// The beginning that is compared, in bytes of JSON text: some 256 tokens, by which OpenAI chooses the machine as well, and less
+/// than 1,024 tokens have in any language, so that prompts which share a cached prefix share all of it.
+const PREFIX_BYTES: usize = 1_024;
+
+/// What a prompt may wait for its cache, in milliseconds: about what a model needs to read it anew, at 10,000 tokens a second.
+const WORTH_MS_PER_TOKEN: f64 = 0.1;
+const MOST_WORTH_MS: f64 = 2_000.0;
 
 /// What the model reads, in its order.
 const PARTS: [&str; 4] = ["tools", "functions", "response_format", "messages"];
 
 impl Manager {
-    /// A hash of the prompt's prefix, or of the caller's key for it; `None` where OpenAI caches nothing, or nobody wants it.
-    pub(super) fn prefix(&self, request: &Request, estimate: &Estimate) -> Option<u64> {
+    /// The prompt's prefix, or the caller's key for it; `None` where OpenAI caches nothing, or nobody wants it.
+    pub(super) fn prefix(&self, request: &Request, estimate: &Estimate) -> Option<Prefix> {
         let wanted = request.options.cache_affinity;
         let is_wanted = wanted.unwrap_or(self.settings.cache_affinity);
         // One account is every prompt's home.
@@ -35,12 +40,8 @@ impl Manager {
     }
 }
 
-fn prefix(request: &Request, estimate: &Estimate) -> Option<u64> {
-    let caches = matches!(
-        models::encoding(&request.model),
-        Encoding::O200kBase | Encoding::O200kHarmony
-    );
-    if !caches || request.endpoint != Endpoint::Chat || estimate.prompt_tokens < LEAST_TOKENS {
+fn prefix(request: &Request, estimate: &Estimate) -> Option<Prefix> {
+    if request.endpoint != Endpoint::Chat || estimate.prompt_tokens < LEAST_TOKENS {
         return None;
     }
     let body = Body::parse(std::str::from_utf8(&request.body).ok()?).ok()?;
@@ -48,16 +49,30 @@ fn prefix(request: &Request, estimate: &Estimate) -> Option<u64> {
     hash.update(request.model.as_bytes());
     if body.has("prompt_cache_key") {
         hash.update(body.raw("prompt_cache_key")?.as_bytes());
-        return Some(hash.digest());
+    } else {
+        if !caches(&request.model) {
+            return None;
+        }
+        let mut left = PREFIX_BYTES;
+        for part in PARTS {
+            let text = body.raw(part).unwrap_or_default().as_bytes();
+            let compared = &text[..text.len().min(left)];
+            hash.update(compared);
+            left -= compared.len();
+        }
     }
-    let mut left = PREFIX_BYTES;
-    for part in PARTS {
-        let text = body.raw(part).unwrap_or_default().as_bytes();
-        let compared = &text[..text.len().min(left)];
-        hash.update(compared);
-        left -= compared.len();
-    }
-    Some(hash.digest())
+    let worth_ms = WORTH_MS_PER_TOKEN * estimate.prompt_tokens as f64;
+    Some(Prefix {
+        hash: hash.digest(),
+        worth_ms: worth_ms.min(MOST_WORTH_MS),
+    })
+}
+
+/// Whether a model is one of OpenAI's that cache: gpt-4o and newer.
+fn caches(model: &str) -> bool {
+    let encoding = models::encoding(model);
+    models::find(model).is_some()
+        && matches!(encoding, Encoding::O200kBase | Encoding::O200kHarmony)
 }
 
 #[cfg(test)]
@@ -65,7 +80,7 @@ mod tests {
     use super::*;
     use crate::config::{CallOptions, Settings};
 
-    fn of(fields: &str) -> Option<u64> {
+    fn of(fields: &str) -> Option<Prefix> {
         let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();
         let json = format!("{{{fields}}}");
         let request =
@@ -105,6 +120,23 @@ mod tests {
     }
 
     #[test]
+    fn a_long_prompt_may_wait_longer_for_its_cache_and_none_longer_than_two_seconds() {
+        let worth_ms = |prompt_tokens| {
+            let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();
+            let json = format!("{{{}}}", chat("x", "a", ""));
+            let request =
+                Request::new(Endpoint::Chat, json, CallOptions::default(), &settings).unwrap();
+            let estimate = Estimate {
+                prompt_tokens,
+                ..Estimate::default()
+            };
+            prefix(&request, &estimate).unwrap().worth_ms
+        };
+        assert_eq!(worth_ms(5_000), 500.0);
+        assert_eq!(worth_ms(100_000), 2_000.0);
+    }
+
+    #[test]
     fn a_key_keeps_together_what_begins_otherwise() {
         let key = r#","prompt_cache_key":"k""#;
         assert_eq!(of(&chat("x", "a", key)), of(&chat("y", "b", key)));
@@ -116,8 +148,10 @@ mod tests {
 
     #[test]
     fn what_openai_does_not_cache_has_no_home() {
-        let old = chat("x", "a", "").replace("gpt-4o", "gpt-4-turbo");
-        assert_eq!(of(&old), None);
+        for model in ["gpt-4-turbo", "llama-9"] {
+            let other = chat("x", "a", "").replace("gpt-4o", model);
+            assert_eq!(of(&other), None, "{model}");
+        }
         let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();
         let json = format!("{{{}}}", chat("x", "a", ""));
         let request =

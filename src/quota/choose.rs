@@ -4,7 +4,7 @@
 //!
 //! *Prompt caches* belong to an organization, so a request whose prefix may be cached has a home among the lanes: the largest
 //! product of its [affinity](Candidate::affinity) and the lane's limit, which is rendezvous hashing with weights. It goes there as
-//! long as that costs no more than [`AFFINITY_WAIT_MS`] against the earliest lane, else to the next in the same order.
+//! long as that starts little enough later than the earliest lane, and within its patience; else to the next in the same order.
 
 use std::cmp::Ordering;
 
@@ -13,10 +13,6 @@ use super::{Ask, Because, Candidate, Cost, Metric, Standing, claims::Turn, lane:
 /// How far ahead room is booked, in milliseconds: several round trips to a store, so that nobody is late for its moment.
 /// Longer ties requests to an account on what is known long before they are sent; claims keep the order until then.
 pub const HORIZON_MS: f64 = 200.0;
-
-/// How much later than elsewhere a request starts for the sake of its prompt cache, in milliseconds: about what a model
-/// needs to read a long prompt that is not cached.
-pub const AFFINITY_WAIT_MS: f64 = 2_000.0;
 
 /// A caller that waits for a lane to start asks again after this time at the latest, in milliseconds; an answer wakes it sooner.
 pub(super) const START_AGAIN_MS: f64 = 100.0;
@@ -65,7 +61,7 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], turn: Turn, now_ms: f64) -> Cho
         let start_ms = lane.start_wait(turn, now_ms);
         let is_starting = start_ms > 0.0 && !ask.force;
         let (wait_ms, preference) = match is_starting {
-            true => (start_ms, 0.0),
+            true => (start_ms.max(candidate.not_before_ms - now_ms), 0.0),
             false => rank(candidate, lane, ask.cost, turn, now_ms),
         };
         let to_join = if is_starting {
@@ -81,9 +77,8 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], turn: Turn, now_ms: f64) -> Cho
         });
     }
     let home = nearest(&offers);
-    let home_to_be = nearest(&starting);
     let Some(earliest) = earliest(&offers) else {
-        return match (home_to_be, too_small) {
+        return match (nearest(&starting), too_small) {
             (Some(Offer { candidate, .. }), _) => Choice::Starting { candidate },
             (None, Some((metric, limit))) => Choice::Never { metric, limit },
             // An ask has at least one candidate; without any, nothing can ever take it.
@@ -93,10 +88,16 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], turn: Turn, now_ms: f64) -> Cho
             },
         };
     };
-    if let Some(to_be) = home_to_be {
-        let is_home = home.is_none_or(|home| to_be.nearness > home.nearness);
-        if earliest.wait_ms > HORIZON_MS || is_home && to_be.wait_ms <= AFFINITY_WAIT_MS {
-            let candidate = to_be.candidate;
+    let patience_ms = ask.patience_ms.max(earliest.wait_ms);
+    let latest_ms = (earliest.wait_ms + ask.cache_worth_ms).min(patience_ms);
+    if let Some(home_to_be) = nearest(&starting) {
+        let is_home = home.is_none_or(|home| home_to_be.nearness > home.nearness);
+        let is_worth_it = match is_home {
+            true => home_to_be.wait_ms <= latest_ms,
+            false => earliest.wait_ms > HORIZON_MS && home_to_be.wait_ms < earliest.wait_ms,
+        };
+        if is_worth_it {
+            let candidate = home_to_be.candidate;
             return Choice::Starting { candidate };
         }
     }
@@ -104,10 +105,11 @@ pub(super) fn choose(ask: &Ask, lanes: &[&Lane], turn: Turn, now_ms: f64) -> Cho
         _ if ask.force => (earliest, Because::Forced),
         _ if offers.len() == 1 && starting.is_empty() => (earliest, Because::Only),
         Some(home) if home.nearness > 0.0 => {
-            let latest_ms = earliest.wait_ms + AFFINITY_WAIT_MS;
             let soon = offers.iter().filter(|offer| offer.wait_ms <= latest_ms);
             let nearest = nearest(soon).unwrap_or(earliest);
-            let because = match nearest.candidate == home.candidate {
+            // Several keys of one organization are one home.
+            let group = |offer: Offer| ask.candidates[offer.candidate].quota_group;
+            let because = match group(nearest) == group(home) {
                 true => Because::Cache,
                 false => Because::Spilled,
             };

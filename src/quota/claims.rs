@@ -27,6 +27,8 @@ struct Claim {
 pub struct Turn {
     /// Higher goes first.
     pub urgency: i32,
+    /// The moment by which its owner named to be served; earlier goes first. Infinite where it named none.
+    pub due_ms: f64,
     /// The number that the store gave its owner when it first sent it away; lower goes first.
     pub ticket: u64,
 }
@@ -36,13 +38,17 @@ impl Turn {
     pub const fn without_ticket(urgency: i32) -> Turn {
         Turn {
             urgency,
+            due_ms: f64::INFINITY,
             ticket: u64::MAX,
         }
     }
 
     fn is_before(self, other: Turn) -> bool {
-        let by_priority = self.urgency.cmp(&other.urgency).reverse();
-        by_priority.then(self.ticket.cmp(&other.ticket)).is_lt()
+        let by_urgency = other.urgency.cmp(&self.urgency);
+        by_urgency
+            .then(self.due_ms.total_cmp(&other.due_ms))
+            .then(self.ticket.cmp(&other.ticket))
+            .is_lt()
     }
 }
 
@@ -100,7 +106,10 @@ mod tests {
     }
 
     fn turn(urgency: i32, ticket: u64) -> Turn {
-        Turn { urgency, ticket }
+        Turn {
+            ticket,
+            ..Turn::without_ticket(urgency)
+        }
     }
 
     #[test]
@@ -123,6 +132,20 @@ mod tests {
         claims.enter(2, turn(1, 2), tokens(20.0), 5_000.0, 100.0);
         assert_eq!(claims.before(turn(0, 1), 100.0).tokens, 20.0);
         assert_eq!(claims.before(turn(-1, 0), 200.0).tokens, 30.0);
+    }
+
+    #[test]
+    fn a_named_moment_goes_before_tickets_and_behind_urgency() {
+        let mut claims = Claims::default();
+        claims.enter(1, turn(0, 1), tokens(10.0), 5_000.0, 0.0);
+        let due = Turn {
+            due_ms: 9_000.0,
+            ..turn(0, 2)
+        };
+        assert_eq!(claims.before(due, 0.0).tokens, 0.0);
+        claims.enter(2, due, tokens(20.0), 5_000.0, 0.0);
+        assert_eq!(claims.before(turn(0, 1), 0.0).tokens, 20.0);
+        assert_eq!(claims.before(turn(1, 3), 0.0).tokens, 0.0);
     }
 
     #[test]

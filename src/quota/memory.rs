@@ -96,6 +96,7 @@ impl MemoryStore {
         let ticket = family.take_claim(ask.claimant);
         let turn = Turn {
             urgency: ask.urgency,
+            due_ms: now_ms + ask.due_in_ms,
             ticket: ticket.unwrap_or(u64::MAX),
         };
         let lanes: Vec<&Lane> = ask

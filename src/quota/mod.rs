@@ -24,11 +24,7 @@ mod volume;
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 pub use self::{
-    choose::{AFFINITY_WAIT_MS, HORIZON_MS},
-    claims::Turn,
-    lane::Taken,
-    memory::MemoryStore,
-    metric::Metric,
+    choose::HORIZON_MS, claims::Turn, lane::Taken, memory::MemoryStore, metric::Metric,
 };
 use crate::{attempt::Because, config::Limits, error::Result, headers::Reading, outcome::LimitHit};
 
@@ -104,6 +100,13 @@ pub struct Ask {
     pub claimant: u64,
     /// Higher goes first among those who were told to come back.
     pub urgency: i32,
+    /// Milliseconds until the moment by which it named to be served; the earlier goes first among the equally urgent.
+    /// Infinite where it named none.
+    pub due_in_ms: f64,
+    /// The longest time that it may wait, in milliseconds: no choice makes it wait longer where another would not.
+    pub patience_ms: f64,
+    /// How much later than elsewhere it may start for the sake of its prompt's cache, in milliseconds.
+    pub cache_worth_ms: f64,
 }
 
 /// What the store says to an [`Ask`].

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    quota::{Answer, Ask, Standing, Store},
+    quota::{Answer, Ask, Standing},
 };
 
 const MINUTE_MS: f64 = 60_000.0;
@@ -45,7 +45,7 @@ impl Scheduler {
             self.sit_out_own_holds(want, deadline).await?;
             let (permit, wait) = if had_a_turn {
                 // It came before all who stand in line now.
-                self.book_when_free(want, None, deadline).await?
+                self.book_when_free(want, None, true, deadline).await?
             } else {
                 self.book_in_turn(want, deadline).await?
             };
@@ -73,7 +73,9 @@ impl Scheduler {
         // A caller that is kept from some account by itself must not keep others from it: it takes what is left over.
         let is_held = want.held.iter().any(|(_, until_ms)| *until_ms > now_ms);
         if want.force || is_held {
-            return self.book_when_free(want, None, deadline).await;
+            return self
+                .book_when_free(want, None, want.is_repeat, deadline)
+                .await;
         }
         let place = self.lines.join(self.line_of(want), &want.order, want.cost);
         if let Some(wait) = self.wait_in_line(want, &place).await
@@ -81,7 +83,9 @@ impl Scheduler {
         {
             return Err(self.too_late(want, Some(wait)).await);
         }
-        let booked = self.book_when_free(want, Some(&place), deadline).await?;
+        let booked = self
+            .book_when_free(want, Some(&place), false, deadline)
+            .await?;
         place.leave_served();
         Ok(booked)
     }
@@ -156,16 +160,20 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Books room as soon as this caller is the first of its line, and a lane and one of its account's concurrent requests are
-    /// free; returns the permit and the time until it may be used.
+    /// Books room as soon as this caller is among the first of its line, and a lane and one of its account's concurrent requests
+    /// are free; returns the permit and the time until it may be used. One that `had_a_turn` goes before others.
     async fn book_when_free(
         self: &Arc<Self>,
         want: &Want,
         place: Option<&Place>,
+        had_a_turn: bool,
         deadline: Instant,
     ) -> Result<(Permit, Duration)> {
-        let claim = Claim::new(self.store.as_ref(), &want.model_group);
+        let mut claim = Claim::new(self, want, had_a_turn);
         loop {
+            if place.is_some_and(|place| !place.is_its_turn()) {
+                claim.withdraw();
+            }
             if let Some(place) = place
                 && timeout_at(deadline, place.until_its_turn()).await.is_err()
             {
@@ -180,23 +188,43 @@ impl Scheduler {
             let candidates = self.candidates(want, now_ms);
             let end_of_park = candidates.parked.iter().map(|(_, _, left_ms)| *left_ms);
             let end_of_park = end_of_park.reduce(f64::min).map(milliseconds);
-            let ask_again = if candidates.lanes.is_empty() {
-                if candidates.busy == 0 {
-                    return Err(self.nobody(want, &candidates));
-                }
+            if candidates.lanes.is_empty() && candidates.busy == 0 {
+                return Err(self.nobody(want, &candidates));
+            }
+            // Nobody claims a place among an account's concurrent requests, so the few that are free are for the first in line.
+            let is_kept = place.is_some_and(|place| place.position() >= candidates.places);
+            let ask_again = if candidates.lanes.is_empty() || is_kept {
                 None
             } else {
                 match self
-                    .book(want, candidates, claim.claimant, now_ms, deadline)
+                    .book(want, candidates, &claim, now_ms, deadline)
                     .await?
                 {
-                    Booked::Permit(permit, wait) => return Ok((permit, wait)),
-                    Booked::AskAgain(after) => Some(after),
+                    Booked::Permit(permit, wait) => {
+                        claim.is_booked();
+                        return Ok((permit, wait));
+                    }
+                    Booked::AskAgain(after) => {
+                        claim.is_entered = true;
+                        Some(after)
+                    }
                 }
             };
             let ask_again = [ask_again, end_of_park].into_iter().flatten().min();
             let wake_at = ask_again.map_or(deadline, |after| Instant::now() + after);
-            if timeout_at(wake_at.min(deadline), changed).await.is_err() && wake_at >= deadline {
+            let moved_up = async {
+                match place {
+                    Some(place) => place.moved_up().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let woken = async {
+                tokio::select! {
+                    () = changed => (),
+                    () = moved_up => (),
+                }
+            };
+            if timeout_at(wake_at.min(deadline), woken).await.is_err() && wake_at >= deadline {
                 return Err(self.too_late(want, None).await);
             }
         }
@@ -206,7 +234,7 @@ impl Scheduler {
         self: &Arc<Self>,
         want: &Want,
         candidates: Candidates,
-        claimant: u64,
+        claim: &Claim<'_>,
         now_ms: f64,
         deadline: Instant,
     ) -> Result<Booked> {
@@ -215,8 +243,11 @@ impl Scheduler {
             cost: want.cost,
             candidates: candidates.lanes,
             force: want.force,
-            claimant,
-            urgency: want.urgency(),
+            claimant: claim.claimant,
+            urgency: claim.urgency,
+            due_in_ms: want.order.deadline_ms - now_ms,
+            patience_ms: (deadline - Instant::now()).as_secs_f64() * 1000.0,
+            cache_worth_ms: want.prefix.map_or(0.0, |prefix| prefix.worth_ms),
         };
         match self.store.book(&ask, now_ms).await? {
             Answer::Booked(booking) => {
@@ -269,27 +300,50 @@ impl Scheduler {
     }
 }
 
-/// A caller's number with the store. A caller that gets no room takes its claim back, so that nobody waits behind it.
+/// A caller's number and place with the store. A claim that ends wakes those who wait behind it: also that of a caller who goes
+/// away.
 struct Claim<'a> {
-    store: &'a dyn Store,
+    scheduler: &'a Scheduler,
     model_group: &'a str,
     claimant: u64,
+    /// By priority; then one that had its turn before others.
+    urgency: i32,
+    /// The store may remember it.
+    is_entered: bool,
 }
 
 impl<'a> Claim<'a> {
-    fn new(store: &'a dyn Store, model_group: &'a str) -> Self {
+    fn new(scheduler: &'a Scheduler, want: &'a Want, had_a_turn: bool) -> Self {
         Claim {
-            store,
-            model_group,
+            scheduler,
+            model_group: &want.model_group,
             // Among all processes: two callers of one number would share a claim for a while, which harms nobody.
             claimant: fastrand::u64(1..),
+            urgency: 2 * want.order.priority + i32::from(had_a_turn),
+            is_entered: false,
+        }
+    }
+
+    /// The store has taken the claim for a booking, perhaps on another lane.
+    fn is_booked(&mut self) {
+        if std::mem::take(&mut self.is_entered) {
+            self.scheduler.changed.notify_waiters();
+        }
+    }
+
+    /// Takes the claim back, so that nobody waits behind it.
+    fn withdraw(&mut self) {
+        if std::mem::take(&mut self.is_entered) {
+            let store = &self.scheduler.store;
+            store.withdraw(self.model_group, self.claimant);
+            self.scheduler.changed.notify_waiters();
         }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.store.withdraw(self.model_group, self.claimant);
+        self.withdraw();
     }
 }
 

@@ -7,6 +7,15 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+/// The beginning of a prompt that may be cached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prefix {
+    /// A hash of it.
+    pub hash: u64,
+    /// How much later than elsewhere the request may start to find it cached, in milliseconds.
+    pub worth_ms: f64,
+}
+
 /// The number that a quota group draws for a prompt's prefix, given as a hash: `1 / -ln(u)` for an even `u` between 0 and 1.
 /// Multiplied by a weight, the largest is each group's as often as its weight is of all (Schindelhauer and Schomaker,
 /// "Weighted Distributed Hash Tables", 2005). Above 0.

@@ -157,7 +157,19 @@ impl Place {
         }
     }
 
-    fn is_its_turn(&self) -> bool {
+    /// How many stand before this place: 0 for the first.
+    pub(super) fn position(&self) -> usize {
+        let state = self.line.state();
+        state.waiting.range(..self.rank).count()
+    }
+
+    /// Returns when somebody has left since this was asked last, if this place is among those who ask.
+    pub(super) async fn moved_up(&self) {
+        self.turn.notified().await;
+    }
+
+    /// Whether this place is among those who ask.
+    pub(super) fn is_its_turn(&self) -> bool {
         let state = self.line.state();
         let mut asking = state.waiting.keys().take(ASKERS);
         asking.any(|rank| *rank == self.rank)
@@ -184,10 +196,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.line.state();
         state.waiting.remove(&self.rank);
-        // Whoever moved up among those who ask; it may have been told before.
-        if let Some(next) = state.waiting.values().take(ASKERS).next_back() {
-            next.turn.notify_one();
-        } else {
+        // All who ask may be nearer to their turn now.
+        for asking in state.waiting.values().take(ASKERS) {
+            asking.turn.notify_one();
+        }
+        if state.waiting.is_empty() {
             state.virtual_ends.clear();
         }
     }
@@ -214,10 +227,6 @@ mod tests {
         lines.join(("m".into(), None), order, cost)
     }
 
-    fn is_first(place: &Place) -> bool {
-        place.ahead() == Cost::NOTHING
-    }
-
     /// The names of callers in the order in which they become the first.
     fn served(callers: Vec<(&'static str, Order)>) -> Vec<&'static str> {
         let lines = Lines::default();
@@ -229,7 +238,7 @@ mod tests {
         while !places.is_empty() {
             let first = places
                 .iter()
-                .position(|(_, place)| is_first(place))
+                .position(|(_, place)| place.position() == 0)
                 .unwrap();
             let (name, place) = places.remove(first);
             place.leave_served();
@@ -293,9 +302,9 @@ mod tests {
         let idle: Vec<_> = (0..3)
             .map(|_| join(&lines, &order(0, NONE, "idle", 1.0)))
             .collect();
-        assert!(is_first(&busy));
+        assert!(busy.position() == 0);
         drop(busy);
-        assert!(is_first(&idle[0]));
+        assert!(idle[0].position() == 0);
     }
 
     #[test]
@@ -307,7 +316,7 @@ mod tests {
         drop(second);
         assert_eq!(third.ahead().tokens, 10.0);
         drop(first);
-        assert!(is_first(&third));
+        assert!(third.position() == 0);
     }
 
     #[test]
@@ -321,13 +330,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_moves_up_is_told_however_late_it_begins_to_wait() {
+    async fn whoever_moves_up_is_told() {
         let lines = Lines::default();
         let order = order(0, NONE, "", 1.0);
         let mut places: Vec<_> = (0..ASKERS + 2).map(|_| join(&lines, &order)).collect();
-        drop(places.remove(3));
-        places[ASKERS - 1].until_its_turn().await;
-        drop(places.remove(0));
-        places[ASKERS - 1].until_its_turn().await;
+        let gone = places.remove(3);
+        let last = places.remove(ASKERS - 1);
+        tokio::join!(last.until_its_turn(), async { drop(gone) });
+        assert!(last.is_its_turn());
+        let first = places.remove(0);
+        let next = places.remove(0);
+        tokio::join!(next.moved_up(), async { drop(first) });
+        assert!(next.position() == 0);
     }
 }

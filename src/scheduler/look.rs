@@ -38,6 +38,9 @@ impl Scheduler {
             force: false,
             claimant: NOBODY,
             urgency: 0,
+            due_in_ms: f64::INFINITY,
+            patience_ms: f64::INFINITY,
+            cache_worth_ms: 0.0,
         };
         self.store.look(&ask, now_ms).await.ok()
     }
@@ -66,6 +69,9 @@ impl Scheduler {
             force: false,
             claimant: NOBODY,
             urgency: 0,
+            due_in_ms: f64::INFINITY,
+            patience_ms: f64::INFINITY,
+            cache_worth_ms: 0.0,
         };
         let lanes = self.store.look(&ask, now_ms).await?;
         let mut standings: Vec<_> = self

@@ -1,9 +1,9 @@
 //! Waiting callers, and which account serves them.
 //!
 //! [`Scheduler::admit`] turns a [`Want`] into a [`Permit`]. Callers that could use the same accounts for the same model group
-//! stand in one [`line`], and only its first asks the store for room: so a large request is not overtaken for ever by
-//! small ones, and waiting costs nothing. The first leaves the line as soon as its room is booked; several callers can
-//! then sleep until their moments side by side.
+//! stand in one [`line`], and only its first few ask the store for room: so a large request is not overtaken for ever by
+//! small ones, and waiting costs little. Whoever has its room booked leaves the line; several callers can then sleep until
+//! their moments side by side.
 //!
 //! Accounts that refused their key, have no money, or fail ([`health`]) are left out or held back. The store never hears of them.
 
@@ -34,7 +34,7 @@ use tokio::{
 };
 
 pub use self::{
-    affinity::nearness,
+    affinity::{Prefix, nearness},
     line::{ASKERS, Order},
     look::AccountStanding,
     permit::{Permit, Settling},
@@ -58,6 +58,9 @@ pub struct Scheduler {
     seats: Vec<Seat>,
     /// Names of the quota groups, by index.
     groups: Vec<Arc<str>>,
+    /// Of each quota group, the first in the settings of those that turned out to be the same: prompts find their homes by its
+    /// name, whichever account this process heard of first.
+    homes: Vec<AtomicUsize>,
     /// The account that was the first to answer for each organization and project.
     identified: Mutex<Vec<(Identity, usize)>>,
     /// Those that nobody has heard yet.
@@ -99,10 +102,10 @@ impl Seat {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has_free_slot(&self) -> bool {
-        self.slots
-            .as_ref()
-            .is_none_or(|slots| slots.available_permits() > 0)
+    /// How many more requests it may have in flight.
+    fn free_places(&self) -> usize {
+        let slots = self.slots.as_ref();
+        slots.map_or(usize::MAX, |slots| slots.available_permits())
     }
 }
 
@@ -119,8 +122,8 @@ pub struct Want {
     pub refused_by: Vec<usize>,
     /// Accounts that it should not use again before a moment on the scheduler's clock.
     pub held: Vec<(usize, f64)>,
-    /// A hash of the prompt's prefix, where it may be cached.
-    pub prefix: Option<u64>,
+    /// Its prompt's beginning, where that may be cached.
+    pub prefix: Option<Prefix>,
     /// Send now, even where nothing is left.
     pub force: bool,
     /// It had its turn in line before, and was sent in vain.
@@ -141,6 +144,8 @@ struct Candidates {
     parked: Vec<(usize, Outcome, f64)>,
     /// Accounts that only lack a free place.
     busy: usize,
+    /// Free places among the concurrent requests of all candidates; the largest number where one of them has no bound.
+    places: usize,
 }
 
 impl Scheduler {
@@ -171,6 +176,7 @@ impl Scheduler {
             .collect();
         Scheduler {
             seats,
+            homes: (0..groups.len()).map(AtomicUsize::new).collect(),
             groups,
             identified: Mutex::default(),
             warnings: Warnings::default(),
@@ -202,13 +208,19 @@ impl Scheduler {
         match identified.iter().find(|(known, _)| *known == identity) {
             Some((_, first)) if !seat.account.quota_group_is_given => {
                 let group = self.seats[*first].quota_group();
-                if seat.quota_group.swap(group, Ordering::Relaxed) != group {
+                let own = seat.quota_group.swap(group, Ordering::Relaxed);
+                self.homes[group].fetch_min(own, Ordering::Relaxed);
+                if own != group {
                     self.warn_of_merge(seat, &self.seats[*first], &identity);
                 }
             }
             Some(_) => {}
             None => identified.push((identity, account)),
         }
+    }
+
+    fn home_name(&self, quota_group: usize) -> &str {
+        &self.groups[self.homes[quota_group].load(Ordering::Relaxed)]
     }
 
     /// Warns that an account has joined the quota group of another one.
@@ -269,14 +281,16 @@ impl Scheduler {
                         .parked
                         .push((account, because, until_ms - now_ms));
                 }
-                Access::Open { .. } if !seat.has_free_slot() => candidates.busy += 1,
+                Access::Open { .. } if seat.free_places() == 0 => candidates.busy += 1,
                 Access::Open { not_before_ms } => {
                     let held = want.held.iter().filter(|(held, _)| *held == account);
                     let not_before_ms = held.map(|(_, until)| *until).fold(not_before_ms, f64::max);
+                    let places = candidates.places;
+                    candidates.places = places.saturating_add(seat.free_places());
                     candidates.accounts.push(account);
                     let mut lane = seat.candidate(&want.model_group, not_before_ms);
                     if let Some(prefix) = want.prefix {
-                        lane.affinity = nearness(prefix, &self.groups[lane.quota_group]);
+                        lane.affinity = nearness(prefix.hash, self.home_name(lane.quota_group));
                     }
                     candidates.lanes.push(lane);
                 }
@@ -307,11 +321,6 @@ impl Want {
     fn usable_accounts(&self, of: usize) -> Option<Vec<usize>> {
         let all = self.accounts.is_none() && self.refused_by.is_empty();
         (!all).then(|| (0..of).filter(|account| self.allows(*account)).collect())
-    }
-
-    /// Its place among those whom the store has sent away: by priority, then one that was sent in vain before others.
-    fn urgency(&self) -> i32 {
-        2 * self.order.priority + i32::from(self.is_repeat)
     }
 
     fn allows(&self, account: usize) -> bool {

@@ -39,11 +39,10 @@ pub struct Lane {
     buckets: [Option<Bucket>; 4],
     /// Running sums of the corrections of each bucket.
     corrected: [f64; 4],
-    /// All that was ever booked.
+    /// All that was ever booked, and when the last of it is sent.
     volume: Volume,
-    crowd: Crowd,
-    /// When the last of them is sent.
     last_send_ms: f64,
+    crowd: Crowd,
     /// The latest readings that were believed: of requests, of tokens.
     confirmed: [Confirmed; 2],
     /// Whether an answer ever said how many tokens are left.
@@ -222,9 +221,9 @@ impl Lane {
     }
 
     fn factor(&self) -> f64 {
-        self.buckets[Metric::TokensPerMinute as usize]
-            .as_ref()
-            .map_or(1.0, |bucket| self.learned.factor(bucket.capacity()))
+        let [_, by_minute, _, by_day] = &self.buckets;
+        let teaching = by_minute.as_ref().or(by_day.as_ref());
+        teaching.map_or(1.0, |bucket| self.learned.factor(bucket.capacity()))
     }
 
     /// What is booked and not confirmed, with what is about to be. A lane whose answers never say what is left

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     config::Limits,
     headers::Reading,
-    quota::{AFFINITY_WAIT_MS, Because, Cost, Metric, Unspent},
+    quota::{Because, Cost, Metric, Unspent},
 };
 
 fn candidate(quota_group: usize, tokens_per_minute: f64) -> Candidate {
@@ -33,6 +33,9 @@ fn ask(tokens: f64, candidates: Vec<Candidate>) -> Ask {
         force: false,
         claimant: 0,
         urgency: 0,
+        due_in_ms: f64::INFINITY,
+        patience_ms: f64::INFINITY,
+        cache_worth_ms: 2_000.0,
     }
 }
 
@@ -265,13 +268,10 @@ fn a_prompt_waits_a_little_for_its_home_and_no_longer() {
         other => panic!("{other:?}"),
     };
     let soon = store.book_now(&at_home(800.0, 60_000.0), 0.0);
-    assert!(
-        (HORIZON_MS..=AFFINITY_WAIT_MS).contains(&waits(&soon)),
-        "{soon:?}"
-    );
+    assert!((HORIZON_MS..=2_000.0).contains(&waits(&soon)), "{soon:?}");
     let booking = booked(store.book_now(&at_home(2_000.0, 60_000.0), 0.0));
     assert_eq!((booking.candidate, booking.because), (0, Because::Spilled));
-    assert!(booking.waits_ms[1] > AFFINITY_WAIT_MS);
+    assert!(booking.waits_ms[1] > 2_000.0);
 }
 
 #[test]

@@ -95,8 +95,8 @@ async fn a_caller_that_goes_away_while_it_waits_leaves_its_room_to_the_next() {
     assert_eq!(scheduler.waiting(), 0);
     let started = Instant::now();
     spend(&scheduler, &want(60.0)).await;
-    // Five seconds have passed since the account was spent; 60 tokens and a margin of 66.6 must have flowed back.
-    assert_eq!(started.elapsed(), Duration::from_millis(7_660));
+    // Five seconds have passed since the account was spent; 60 tokens and a margin of 70.2 must have flowed back.
+    assert_eq!(started.elapsed(), Duration::from_millis(8_020));
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,4 +136,78 @@ async fn who_cannot_be_served_in_time_behind_others_is_refused_when_it_comes() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     assert_eq!(started.elapsed(), Duration::ZERO);
     first.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_behind_a_caller_that_goes_away_are_told_at_once() {
+    let scheduler = spent_account().await;
+    let large = want(600.0);
+    let impatient = timeout_at(
+        Instant::now() + Duration::from_secs(5),
+        scheduler.admit(&large),
+    );
+    let started = Instant::now();
+    let behind = async {
+        tokio::task::yield_now().await;
+        spend(&scheduler, &want(60.0)).await;
+        started.elapsed()
+    };
+    let (impatient, waited) = tokio::join!(impatient, behind);
+    assert!(impatient.is_err());
+    // 60 tokens and a margin of 70.2, since the account was spent; not the minute that the first would have taken.
+    assert_eq!(waited, Duration::from_millis(13_020));
+}
+
+#[tokio::test(start_paused = true)]
+async fn priority_decides_who_gets_the_next_of_few_places() {
+    let scheduler = scheduler(r#"[{"label":"a","apiKey":"k","maxConcurrency":1}]"#);
+    let first = scheduler.admit(&want(1.0)).await.unwrap();
+    let mut urgent = want(1.0);
+    urgent.order.priority = 1;
+    let callers = vec![("one", want(1.0)), ("other", want(1.0)), ("urgent", urgent)];
+    let waiting = scheduler.clone();
+    let order = tokio::spawn(async move { served(&waiting, callers).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    settled(first, Outcome::Ok);
+    assert_eq!(order.await.unwrap(), ["urgent", "one", "other"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_moment_goes_before_those_who_asked_earlier_and_named_none() {
+    let scheduler = spent_account().await;
+    let mut due = want(60.0);
+    due.order.deadline_ms = 50_000.0;
+    let mut callers: Vec<(&str, Want)> = (0..5).map(|_| ("patient", want(60.0))).collect();
+    callers.push(("due", due));
+    assert_eq!(served(&scheduler, callers).await[0], "due");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_cache_is_worth_more_than_the_callers_patience() {
+    let scheduler = two_accounts();
+    let prefix = |hash| Prefix {
+        hash,
+        worth_ms: 2_000.0,
+    };
+    // A prefix whose home is the first account, which has spent all.
+    let at_first = |hash: &u64| nearness(*hash, "a") > nearness(*hash, "b");
+    let hash = (0..).find(at_first).unwrap();
+    let only_first = Want {
+        accounts: Some(vec![0]),
+        ..want(590.0)
+    };
+    spend(&scheduler, &only_first).await;
+    let hurried = Want {
+        prefix: Some(prefix(hash)),
+        patience: Duration::ZERO,
+        ..want(5.0)
+    };
+    assert_eq!(spend(&scheduler, &hurried).await, 1);
+    let patient = Want {
+        patience: Duration::from_secs(10),
+        ..hurried
+    };
+    let started = Instant::now();
+    assert_eq!(spend(&scheduler, &patient).await, 0);
+    assert!(started.elapsed() > Duration::ZERO);
 }

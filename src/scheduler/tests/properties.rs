@@ -180,8 +180,8 @@ proptest! {
                         && other.left_ms > fate.admitted_ms
                 });
                 let (lost_ms, last_ms) = passed.fold((1.0, 0.0), |(lost_ms, last_ms), (caller, other)| {
-                    // 1.11 of its tokens, or 0.002 of the limit, and its own room, at 6,000 a minute.
-                    let needed = caller.tokens + f64::max(1.11 * caller.tokens, 12.0);
+                    // 1.17 of its tokens, or 0.002 of the limit, and its own room, at 6,000 a minute.
+                    let needed = caller.tokens + f64::max(1.17 * caller.tokens, 12.0);
                     (lost_ms + 10.0 * needed, f64::max(last_ms, other.left_ms))
                 });
                 prop_assert!(last_ms <= fate.admitted_ms + lost_ms, "{fate:?} before {last_ms}");

@@ -17,7 +17,7 @@ fn surely_ms(lane: &Lane, tokens: u64) -> f64 {
     let per_metric = lane.metered().filter(|(metric, _)| metric.counts_tokens());
     // Nothing is confirmed: 0.6 of the cost for doubt and 1.7 × 0.3 of it for chance, or 0.002 of the limit.
     let needed_ms = per_metric.map(|(_, bucket)| {
-        let margin = f64::max(1.11 * amount, 0.002 * bucket.capacity());
+        let margin = f64::max(1.17 * amount, 0.002 * bucket.capacity());
         (amount + margin) / bucket.per_ms()
     });
     needed_ms

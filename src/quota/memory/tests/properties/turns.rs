@@ -104,7 +104,7 @@ proptest! {
                             never => panic!("{never:?}"),
                         };
                         // Nothing is confirmed, and a token flows back in a millisecond.
-                        let own_ms = other.tokens + f64::max(1.11 * other.tokens, 0.002 * LIMIT);
+                        let own_ms = other.tokens + f64::max(1.17 * other.tokens, 0.002 * LIMIT);
                         let lost_ms = if now_ms > first.told_ms { own_ms } else { 0.0 };
                         prop_assert!(
                             wait_ms <= booking.wait_ms + lost_ms + 1e-6,
