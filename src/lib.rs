@@ -32,6 +32,7 @@
 //! | 1 | [`error`] | the one error: a stable code, a message, the facts |
 //! | 1 | [`headers`] | what response headers say: limits, what is left, when to come back |
 //! | 1 | [`models`] | encoding, prices, windows and last day of every model |
+//! | 1 | [`trust`] | whose TLS certificates are taken |
 //! | 0 | [`attempt`], [`usage`], [`body`] | the words that all rooms share |
 
 pub mod attempt;
@@ -48,4 +49,5 @@ pub mod quota;
 pub mod scheduler;
 pub mod simulator;
 pub mod tokens;
+pub mod trust;
 pub mod usage;
