@@ -18,6 +18,7 @@ pub mod lane;
 mod learned;
 mod memory;
 mod metric;
+pub mod redis;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
