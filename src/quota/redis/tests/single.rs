@@ -1,6 +1,6 @@
 //! One server: logins, sockets, restarts, and every way in which it can refuse.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -146,14 +146,17 @@ async fn a_server_that_hangs_while_connecting_costs_the_time_limit() {
 #[tokio::test]
 async fn many_callers_share_one_connection() {
     let server = Server::start(&[]);
-    let line = connection(&to(&server), PATIENT);
-    let commands: Vec<Cmd> = (0..100).map(|_| command("CLIENT ID")).collect();
-    let calls = commands.chunks(2).map(|commands| line.run_all(commands));
-    let answers = futures_util::future::join_all(calls)
-        .await
-        .into_iter()
-        .flatten();
-    let ids: HashSet<String> = answers.map(|answer| shown(&answer.unwrap())).collect();
+    let line = Arc::new(connection(&to(&server), PATIENT));
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let line = line.clone();
+            tokio::spawn(async move { text(&line, "CLIENT ID").await })
+        })
+        .collect();
+    let mut ids = HashSet::new();
+    for call in calls {
+        ids.insert(call.await.unwrap());
+    }
     assert_eq!(ids.len(), 1);
 }
 
