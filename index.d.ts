@@ -158,8 +158,9 @@ export declare function configure(config: ManagerConfig): void
 export declare function configure(constants: LegacyConstants): void
 
 /**
- * What the older module took as `redis`: an ioredis or node-redis client or cluster, a URL, ioredis options, or nothing. This version
- * keeps its books in the process, so the value is checked and not used.
+ * What the older module took as `redis`: a client of ioredis or node-redis of any kind (also clusters, pools and Sentinels), a URL, the
+ * options of such a client, or nothing. A client is read, never used and never closed. This version keeps its books in the process, so
+ * the value is checked and not used.
  */
 export type RedisSource = string | object | null | undefined
 

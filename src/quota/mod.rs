@@ -19,6 +19,7 @@ pub mod lane;
 mod learned;
 mod memory;
 mod metric;
+pub mod redis;
 mod volume;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
