@@ -501,6 +501,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
    * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`
    * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
+   * - `ERR_STORE`: Redis did not answer, or refused
    * - `ERR_CLOSED`: the manager was closed
    */
   code:
@@ -511,6 +512,7 @@ export declare class RequestManagerError extends Error {
     | 'ERR_WAIT'
     | 'ERR_TIMEOUT'
     | 'ERR_UPSTREAM'
+    | 'ERR_STORE'
     | 'ERR_CLOSED'
   /** HTTP status of the last attempt. */
   status?: number

@@ -62,17 +62,17 @@ pub struct Lane {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Taken {
     /// What was taken: the estimate times the learned factor.
-    cost: Cost,
-    booked_ms: f64,
-    send_ms: f64,
+    pub(in crate::quota) cost: Cost,
+    pub(in crate::quota) booked_ms: f64,
+    pub(in crate::quota) send_ms: f64,
     /// The level of each bucket after the booking. A limit that was learned since was not part of it.
-    levels: [Option<f64>; 4],
+    pub(in crate::quota) levels: [Option<f64>; 4],
     /// The sums of corrections then.
-    corrected: [f64; 4],
+    pub(in crate::quota) corrected: [f64; 4],
     /// All that was booked until then, this included.
-    volume: Volume,
+    pub(in crate::quota) volume: Volume,
     /// What is sent close before.
-    near: Cost,
+    pub(in crate::quota) near: Cost,
 }
 
 /// How an attempt ended, for its lane.

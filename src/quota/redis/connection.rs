@@ -17,6 +17,7 @@ use crate::{
 /// A connection to a Redis of any kind. Make one for each target and share it.
 #[derive(Debug)]
 pub struct Connection {
+    name: String,
     route: Route,
 }
 
@@ -50,13 +51,20 @@ impl Connection {
             Place::Cluster(seeds) => {
                 let cluster = Cluster::new(seeds.clone(), dialer, limits);
                 return Ok(Connection {
+                    name: target.describe(),
                     route: Route::Cluster(cluster),
                 });
             }
         };
         Ok(Connection {
+            name: target.describe(),
             route: Route::One(Line::new(server, limits)),
         })
+    }
+
+    /// Where it leads, for messages and the status: no user, no password.
+    pub fn describe(&self) -> &str {
+        &self.name
     }
 
     /// Connects now; for those who want to know whether it works.

@@ -1,9 +1,11 @@
 //! The connection against real servers, which the tests start themselves.
 
 mod cluster;
+mod same;
 mod sentinel;
 pub(crate) mod servers;
 mod single;
+mod store;
 mod tls;
 
 use std::{future::Future, time::Duration};

@@ -1,0 +1,1 @@
+//! The store: one step for all, few round trips, nothing lost, keys that a person can read.
