@@ -519,6 +519,8 @@ local function book(ask)
       levels[metric], corrected[metric] = NONE, 0
     end
   end
+  -- After the clock was set back.
+  lane.since = min(lane.since, now)
   lane.unsettled = lane.unsettled + 1
   lane.first_booking = lane.first_booking or now
   lane.last_send = max(lane.last_send, send)
@@ -757,7 +759,7 @@ local function save(lane)
   local function number(field, value)
     set(field, format('%.17g', value))
   end
-  if lane.is_new then number('since_ms', lane.since) end
+  if lane.since ~= tonumber(fields.since_ms) then number('since_ms', lane.since) end
   local kept = max(lane.blocked_until - now, 0)
   for metric = 1, 4 do
     local bucket = lane[metric]

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{servers::Server, *};
@@ -17,7 +18,7 @@ use crate::{
 };
 
 const HISTORIES: u64 = 300;
-const OPERATIONS: usize = 40;
+const OPERATIONS: usize = 60;
 
 /// Both stores and what has happened to them.
 struct History {
@@ -25,6 +26,8 @@ struct History {
     memory: MemoryStore,
     redis: RedisStore,
     limits: Vec<Limits>,
+    /// Whether answers say what is left.
+    is_told: bool,
     now_ms: f64,
     /// Each as the memory store and as Redis gave it.
     under_way: Vec<(Booking, Booking)>,
@@ -40,6 +43,7 @@ impl History {
             memory: MemoryStore::new(),
             redis: RedisStore::new(connection.clone(), &format!("{seed}"), names.collect()),
             limits,
+            is_told: random.u32(..5) > 0,
             // Small times, and those of our days, which leave fewer digits behind the point.
             now_ms: [0.0, 1_790_000_000_123.456][random.usize(..2)],
             under_way: Vec::new(),
@@ -48,29 +52,61 @@ impl History {
     }
 
     async fn run(mut self) {
+        // Where the clock is set back, lanes have to be there before: in Redis they come to be when they are first used.
+        let is_set_back = self.random.bool();
+        if is_set_back {
+            self.redis.set_clock(self.now_ms);
+            for group in 0..self.limits.len() {
+                let ask = Ask {
+                    candidates: vec![self.candidate(group)],
+                    force: true,
+                    ..self.ask()
+                };
+                self.compare(&[ask]).await;
+            }
+        }
         for _ in 0..OPERATIONS {
             self.redis.set_clock(self.now_ms);
             match self.random.u32(..100) {
-                0..50 => self.book().await,
-                50..80 => self.settle(),
+                0..40 => self.book().await,
+                40..80 => self.settle_some(),
                 80..88 => self.observe(),
                 88..93 => self.withdraw(),
                 _ => {}
             }
             // Also sees to it that all of this moment is done before the next one.
             self.look().await;
-            let longest = [0.0, 30.0, 1_000.0, 20_000.0, 4_000_000.0];
-            self.now_ms += self.random.f64() * longest[self.random.usize(..5)];
+            let back = if is_set_back { -200.0 } else { 0.0 };
+            let longest = [0.0, back, 30.0, 1_000.0, 20_000.0, 4_000_000.0];
+            self.now_ms += self.random.f64() * longest[self.random.usize(..longest.len())];
         }
     }
 
+    /// One ask, or some at once, which Redis is told in one batch.
     async fn book(&mut self) {
-        let ask = self.ask();
-        let expected = self.memory.book(&ask, self.now_ms).await.unwrap();
-        let said = self.redis.book(&ask, self.now_ms).await.unwrap();
-        same_answer(&said, &expected);
-        if let (Answer::Booked(expected), Answer::Booked(said)) = (expected, said) {
-            self.under_way.push((expected, said));
+        let count = [1, 1, 1, 6][self.random.usize(..4)];
+        let mut asks: Vec<Ask> = (0..count).map(|_| self.ask()).collect();
+        // Nobody asks twice at once.
+        asks.sort_by_key(|ask| ask.claimant);
+        asks.dedup_by_key(|ask| ask.claimant);
+        self.compare(&asks).await;
+    }
+
+    async fn compare(&mut self, asks: &[Ask]) {
+        let said = join_all(asks.iter().map(|ask| self.redis.book(ask, self.now_ms))).await;
+        for (ask, said) in asks.iter().zip(said) {
+            let expected = self.memory.book(ask, self.now_ms).await.unwrap();
+            let said = said.unwrap();
+            same_answer(&said, &expected);
+            if let (Answer::Booked(expected), Answer::Booked(said)) = (expected, said) {
+                self.under_way.push((expected, said));
+            }
+        }
+    }
+
+    fn settle_some(&mut self) {
+        for _ in 0..self.random.u32(1..4) {
+            self.settle();
         }
     }
 
@@ -180,7 +216,7 @@ impl History {
 
     fn meter(&mut self, about: f64) -> Meter {
         let limit = self.maybe(about).map(|limit| limit + 1.0);
-        let remaining = self.maybe(about);
+        let remaining = self.maybe(about).filter(|_| self.is_told);
         Meter {
             limit,
             remaining: remaining.map(|left| limit.map_or(left, |limit| left.min(limit))),
