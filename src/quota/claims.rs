@@ -8,7 +8,7 @@
 use super::Cost;
 
 /// How long a claim lasts behind the moment when its claimant should ask again, in milliseconds: late timers, slow networks.
-const GRACE_MS: f64 = 1_000.0;
+pub(super) const GRACE_MS: f64 = 1_000.0;
 
 /// The claims on one lane.
 #[derive(Debug, Clone, PartialEq, Default)]

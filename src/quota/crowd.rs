@@ -7,14 +7,14 @@
 use super::Cost;
 
 /// Requests that are sent within this time may overtake each other on the way, in milliseconds.
-const OVERTAKING_MS: f64 = 50.0;
+pub(super) const OVERTAKING_MS: f64 = 50.0;
 
 /// Those who were sent this long before the densest moment count as in the midst of it, in milliseconds: when they were booked
 /// nobody knew who would follow.
-const BEFORE_PEAK_MS: f64 = 2.0 * OVERTAKING_MS;
+pub(super) const BEFORE_PEAK_MS: f64 = 2.0 * OVERTAKING_MS;
 
 /// How fast the densest moment is forgotten, in milliseconds: about as long as answers to its requests come in.
-const PEAK_MEMORY_MS: f64 = 10_000.0;
+pub(super) const PEAK_MEMORY_MS: f64 = 10_000.0;
 
 /// What was sent close before a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

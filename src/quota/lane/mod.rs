@@ -2,7 +2,7 @@
 //!
 //! [`settle`] closes bookings: what their answers say is left corrects the books.
 
-mod settle;
+pub(super) mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -18,20 +18,20 @@ use super::{
 use crate::{config::Limits, headers::Reading, outcome::LimitHit};
 
 /// The time in which a lane of unknown limits doubles what it may have under way, answers or not.
-const DOUBLING_MS: f64 = 1_000.0;
+pub(in crate::quota) const DOUBLING_MS: f64 = 1_000.0;
 
 /// Of requests and of tokens, among a lane's confirmed readings.
 const REQUESTS: usize = 0;
 const TOKENS: usize = 1;
 
 /// After so many answers without a reading of tokens, none is expected any more.
-const ANSWERS_WITHOUT_READING: u32 = 8;
+pub(in crate::quota) const ANSWERS_WITHOUT_READING: u32 = 8;
 
 /// The largest margin of a limit by day, as a share of it: what is kept back of it is lost until the next day.
-const MOST_OF_A_DAY: f64 = 0.02;
+pub(in crate::quota) const MOST_OF_A_DAY: f64 = 0.02;
 
 /// A lane of unknown limits counts as this many tokens per minute where prompts look for a home, until its first answer.
-const HOME_SHARE_OF_UNKNOWN: f64 = 200_000.0;
+pub(in crate::quota) const HOME_SHARE_OF_UNKNOWN: f64 = 200_000.0;
 
 /// The state of one lane. A metric without a bucket is not limited as far as we know.
 #[derive(Debug, Clone, PartialEq)]

@@ -21,11 +21,11 @@ use crate::{
 
 /// The part of an error that is applied, besides trust. Less room than booked is believed at once, more by and by: the former
 /// costs a moment when it is wrong, the latter a 429.
-const GAIN_DOWN: f64 = 1.0;
-const GAIN_UP: f64 = 0.3;
+pub(in crate::quota) const GAIN_DOWN: f64 = 1.0;
+pub(in crate::quota) const GAIN_UP: f64 = 0.3;
 
 /// A reading that is believed less than this confirms nothing: the next one must tell what it could not.
-const CONFIRMING_TRUST: f64 = 0.5;
+pub(in crate::quota) const CONFIRMING_TRUST: f64 = 0.5;
 
 impl Lane {
     /// Closes a booking with what its attempt's end taught. `configured` are the user's limits.

@@ -12,7 +12,7 @@
 -- A lane's hash, times in ms:
 --   since_ms                                       when it came to be; a booking from before is not of this lane
 --   level:M, capacity:M, at_ms:M                   the bucket of metric M: `level` was left at `at_ms`
---   capacity_is_known:M                            0 where the capacity is only the most that was ever seen left
+--   capacity_is_known:M                            there and 0 where the capacity is only the most that was ever seen left
 --   corrected:M                                    the sum of its corrections
 --   volume                                         all that was booked: requests, estimated tokens, tokens, squares of tokens
 --   crowd, crowd_peak                              sent close together: requests, tokens, at_ms
@@ -20,33 +20,22 @@
 --   confirmed:requests                             the latest believed reading: send_ms, requests of the volume
 --   confirmed:tokens                               the same for tokens: send_ms, volume
 --   learned                                        estimated, booked, corrected, decayed_at_ms, squared_errors, squares, readings
+--   claims                                         how many have a claim
 --   claim:C                                        who was told to come back: ticket, urgency, requests, tokens, until_ms
 -- All is written at the end, so a batch that fails before has changed nothing.
 
-local call, pack, unpack_doubles = redis.call, struct.pack, struct.unpack
-local max, min, exp, sqrt, floor, frexp = math.max, math.min, math.exp, math.sqrt, math.floor, math.frexp
-local format, gmatch, match, sub = string.format, string.gmatch, string.match, string.sub
-local INFINITY, NONE = math.huge, 0 / 0
+--
+-- Words in capitals are numbers that `script.rs` fills in from the Rust files: as locals they would cost more at the start of
+-- each batch than all of its arithmetic. For the same reason what is done for each candidate compares by itself instead of
+-- calling `max` and `min`.
 
-local RPM, TPM, RPD, TPD = 1, 2, 3, 4
+local call, pack, unpack_doubles, decode = redis.call, struct.pack, struct.unpack, cjson.decode
+local max, min, exp, sqrt = math.max, math.min, math.exp, math.sqrt
+local format, match, sub = string.format, string.match, string.sub
+local INFINITY, UNKNOWN = math.huge, 0 / 0
+
 local NAMES = { 'requests_per_minute', 'tokens_per_minute', 'requests_per_day', 'tokens_per_day' }
-local WINDOWS = { 60000, 60000, 86400000, 86400000 }
-
-local HORIZON_MS, AFFINITY_WAIT_MS, START_AGAIN_MS = 200, 2000, 100
-local GRACE_MS, DOUBLING_MS = 1000, 1000
-local ANSWERS_WITHOUT_READING, MOST_OF_A_DAY, HOME_SHARE_OF_UNKNOWN = 8, 0.02, 200000
-local OVERTAKING_MS, BEFORE_PEAK_MS, PEAK_MEMORY_MS = 50, 100, 10000
-local MEMORY_MS, PRIOR_SHARE, LEAST_FACTOR, MOST_FACTOR = 180000, 0.04, 0.25, 4
-local FIRST_SPREAD, FIRST_READINGS, LEAST_SPREAD, MOST_SPREAD = 0.3, 5, 0.02, 1.5
-local READING_MEMORY, SPREAD_OF_REQUESTS, FIRST_DOUBT, DOUBT_SHARE = 0.98, 0.1, 0.6, 0.1
-local MARGIN_DEVIATIONS, LEAST_MARGIN, MOST_FOR_SPREAD, MOST_FOR_DOUBT = 1.7, 0.002, 0.2, 0.4
-local GAIN_DOWN, GAIN_UP, CONFIRMING_TRUST = 1, 0.3, 0.5
--- As `Unspent` and `Because` of `wire.rs`.
-local ALL, TOKENS_ONLY = 0, 1
-local ONLY, EARLIEST, MOST_ROOM, CACHE, SPILLED, FORCED = 0, 1, 2, 3, 4, 5
--- A lane is kept this long after its buckets are full: what was learned is of use, and an answer may still be under way.
--- Tickets are kept longer than any claim.
-local KEPT_MS, LINE_KEPT_MS = 900000, 172800000
+local WINDOWS = { MINUTE_MS, MINUTE_MS, DAY_MS, DAY_MS }
 
 local now = tonumber(ARGV[1])
 if not now then
@@ -56,40 +45,44 @@ end
 
 -- Buckets -----------------------------------------------------------------------------------------------------------------
 
+-- `left` is the level now, `rate` what flows back in a millisecond. `corrected` and the doubt of its lane stand with it.
+local function bucket_of(metric, capacity, level, at, known, corrected)
+  local rate = capacity / WINDOWS[metric]
+  local left = level
+  if now > at then left = level + rate * (now - at) end
+  if left > capacity then left = capacity end
+  return {
+    metric = metric, capacity = capacity, rate = rate, level = level, at = at, left = left, known = known,
+    corrected = corrected, changed = false,
+  }
+end
+
 local function full(metric, capacity)
-  return { capacity = capacity, window = WINDOWS[metric], level = capacity, at = now, known = true, corrected = 0, changed = true }
+  local bucket = bucket_of(metric, capacity, capacity, now, true, 0)
+  bucket.changed = true
+  return bucket
 end
 
+-- The level at a later moment.
 local function level_at(bucket, at)
-  local passed = at - bucket.at
-  local level = bucket.level
-  if passed > 0 then
-    level = level + bucket.capacity / bucket.window * passed
-  end
-  local capacity = bucket.capacity
-  if level < capacity then return level end
-  return capacity
-end
-
-local function wait_behind(bucket, ahead, amount)
-  local capacity = bucket.capacity
-  if amount > capacity then amount = capacity end
-  local missing = ahead + amount - level_at(bucket, now)
-  if missing <= 0 then return 0 end
-  return missing / (capacity / bucket.window)
+  local level, passed = bucket.level, at - bucket.at
+  if passed > 0 then level = level + bucket.rate * passed end
+  if level > bucket.capacity then return bucket.capacity end
+  return level
 end
 
 local function set_level(bucket, level)
-  bucket.level = min(level, bucket.capacity)
-  bucket.at = max(bucket.at, now)
-  bucket.changed = true
+  if level > bucket.capacity then level = bucket.capacity end
+  bucket.level, bucket.left, bucket.changed = level, level, true
+  if now > bucket.at then bucket.at = now end
 end
 
 local function set_capacity(bucket, capacity)
-  local level = level_at(bucket, now)
   bucket.capacity = capacity
+  bucket.rate = capacity / WINDOWS[bucket.metric]
   bucket.known = true
-  set_level(bucket, level)
+  bucket.doubt = nil
+  set_level(bucket, bucket.left)
 end
 
 -- What a lane has learned -------------------------------------------------------------------------------------------------
@@ -109,17 +102,32 @@ local function variance_of(lane, squares)
     spread = squared_spread(lane.learned)
     lane.squared_spread = spread
   end
-  return spread * max(squares, 0)
+  if squares < 0 then return 0 end
+  return spread * squares
+end
+
+local function doubt_of(lane, bucket)
+  local share = DOUBT_SHARE * bucket.capacity
+  local part = share / (lane.learned.estimated + share)
+  bucket.doubt = FIRST_DOUBT * (part * part)
+  return bucket.doubt
 end
 
 local function margin_of(lane, bucket, tokens, squares)
   local capacity = bucket.capacity
   local spread = MARGIN_DEVIATIONS * sqrt(variance_of(lane, squares))
-  local share = DOUBT_SHARE * capacity
-  local part = share / (lane.learned.estimated + share)
-  local doubt = FIRST_DOUBT * (part * part) * tokens
-  local margin = min(spread, MOST_FOR_SPREAD * capacity) + min(max(doubt, 0), MOST_FOR_DOUBT * capacity)
-  return max(margin, LEAST_MARGIN * capacity)
+  local most = MOST_FOR_SPREAD * capacity
+  if spread > most then spread = most end
+  local doubt = (bucket.doubt or doubt_of(lane, bucket)) * tokens
+  most = MOST_FOR_DOUBT * capacity
+  if doubt < 0 then doubt = 0 elseif doubt > most then doubt = most end
+  local margin, least = spread + doubt, LEAST_MARGIN * capacity
+  if margin < least then margin = least end
+  if bucket.metric == TPD then
+    most = MOST_OF_A_DAY * capacity
+    if margin > most then margin = most end
+  end
+  return margin
 end
 
 local function factor_of(lane)
@@ -158,17 +166,11 @@ local lanes, touched = {}, {}
 local limits = ARGV[2]
 
 local function numbers_of(text)
-  local found, count = {}, 0
-  for word in gmatch(text, '%S+') do
-    count = count + 1
-    found[count] = tonumber(word)
-  end
-  return found
+  return decode('[' .. text .. ']')
 end
 
-local function configured(place, metric)
-  local limit = unpack_doubles('<d', limits, place * 32 + metric * 8 - 7)
-  if limit == limit then return limit end
+local function limits_of(place)
+  return unpack_doubles('<dddd', limits, place * 32 + 1)
 end
 
 local function claim_of(text)
@@ -183,58 +185,74 @@ local function new_lane(place)
   local lane = {
     place = place, fields = {}, claims = {}, since = now, is_new = true,
     requests = 0, estimated = 0, tokens = 0, squares = 0,
-    confirmed_requests = { -INFINITY, 0 }, confirmed = { -INFINITY, 0, 0, 0, 0 },
+    confirmed = { -INFINITY, 0, 0, 0, 0 },
     learned = {
       estimated = 0, booked = 0, corrected = 0, decayed_at = 0, squared_errors = 0, squares = 0, readings = 0,
     },
-    last_send = -INFINITY, blocked_until = -INFINITY, unsettled = 0, answers = 0, tokens_are_told = false,
+    last_send = -INFINITY, blocked_until = -INFINITY, first_booking = -INFINITY,
+    unsettled = 0, answers = 0, tokens_are_told = false,
   }
-  for metric = 1, 4 do
-    local limit = configured(place, metric)
-    if limit then lane[metric] = full(metric, limit) end
-  end
+  local rpm, tpm, rpd, tpd = limits_of(place)
+  if rpm == rpm then lane[RPM] = full(RPM, rpm) end
+  if tpm == tpm then lane[TPM] = full(TPM, tpm) end
+  if rpd == rpd then lane[RPD] = full(RPD, rpd) end
+  if tpd == tpd then lane[TPD] = full(TPD, tpd) end
   return lane
 end
 
+-- One `decode` for all numbers takes a third of the time of one `tonumber` for each.
 local function read_lane(place, flat)
-  local fields, claims = {}, {}
-  for index = 1, #flat, 2 do
-    local field, text = flat[index], flat[index + 1]
-    if sub(field, 1, 6) == 'claim:' then
-      claims[sub(field, 7)] = claim_of(text)
-    else
-      fields[field] = text
-    end
-  end
+  local fields = {}
+  for index = 1, #flat, 2 do fields[flat[index]] = flat[index + 1] end
+  local rpm, tpm = fields['level:requests_per_minute'], fields['level:tokens_per_minute']
+  local n = decode('[' .. (fields.volume or '0,0,0,0')
+    .. ',' .. (fields['confirmed:tokens'] or '-1e999,0,0,0,0')
+    .. ',' .. (fields.learned or '0,0,0,0,0,0,0')
+    .. ',' .. fields.since_ms
+    .. ',' .. (fields.last_send_ms or '-1e999')
+    .. ',' .. (fields.first_booking_ms or '-1e999')
+    .. ',' .. (fields.blocked_until_ms or '-1e999')
+    .. ',' .. (fields.unsettled or '0')
+    .. ',' .. (fields.answers or '0')
+    .. ',' .. (rpm or '0')
+    .. ',' .. (fields['at_ms:requests_per_minute'] or '0')
+    .. ',' .. (fields['capacity:requests_per_minute'] or '0')
+    .. ',' .. (fields['corrected:requests_per_minute'] or '0')
+    .. ',' .. (tpm or '0')
+    .. ',' .. (fields['at_ms:tokens_per_minute'] or '0')
+    .. ',' .. (fields['capacity:tokens_per_minute'] or '0')
+    .. ',' .. (fields['corrected:tokens_per_minute'] or '0')
+    .. ']')
   local lane = {
-    place = place, fields = fields, claims = claims, since = tonumber(fields.since_ms), is_new = false,
-    confirmed = fields['confirmed:tokens'] and numbers_of(fields['confirmed:tokens']) or { -INFINITY, 0, 0, 0, 0 },
-    last_send = tonumber(fields.last_send_ms) or -INFINITY,
-    blocked_until = tonumber(fields.blocked_until_ms) or -INFINITY,
-    first_booking = tonumber(fields.first_booking_ms),
-    unsettled = tonumber(fields.unsettled) or 0,
-    answers = tonumber(fields.answers) or 0,
+    place = place, fields = fields, claims = {}, since = n[17], is_new = false,
+    requests = n[1], estimated = n[2], tokens = n[3], squares = n[4],
+    confirmed = { n[5], n[6], n[7], n[8], n[9] },
+    learned = {
+      estimated = n[10], booked = n[11], corrected = n[12], decayed_at = n[13],
+      squared_errors = n[14], squares = n[15], readings = n[16],
+    },
+    last_send = n[18], first_booking = n[19], blocked_until = n[20], unsettled = n[21], answers = n[22],
     tokens_are_told = fields.tokens_are_told == '1',
   }
-  for metric = 1, 4 do
+  if rpm then
+    lane[RPM] = bucket_of(RPM, n[25], n[23], n[24], not fields['capacity_is_known:requests_per_minute'], n[26])
+  end
+  if tpm then
+    lane[TPM] = bucket_of(TPM, n[29], n[27], n[28], not fields['capacity_is_known:tokens_per_minute'], n[30])
+  end
+  for metric = RPD, TPD do
     local name = NAMES[metric]
-    local level = tonumber(fields['level:' .. name])
+    local level = fields['level:' .. name]
     if level then
-      lane[metric] = {
-        capacity = tonumber(fields['capacity:' .. name]), window = WINDOWS[metric],
-        level = level, at = tonumber(fields['at_ms:' .. name]),
-        known = fields['capacity_is_known:' .. name] ~= '0',
-        corrected = tonumber(fields['corrected:' .. name]) or 0,
-      }
+      lane[metric] = bucket_of(metric, tonumber(fields['capacity:' .. name]), tonumber(level),
+        tonumber(fields['at_ms:' .. name]), true, tonumber(fields['corrected:' .. name]) or 0)
     end
   end
-  local volume = numbers_of(fields.volume or '0 0 0 0')
-  lane.requests, lane.estimated, lane.tokens, lane.squares = volume[1], volume[2], volume[3], volume[4]
-  local learned = numbers_of(fields.learned or '0 0 0 0 0 0 0')
-  lane.learned = {
-    estimated = learned[1], booked = learned[2], corrected = learned[3], decayed_at = learned[4],
-    squared_errors = learned[5], squares = learned[6], readings = learned[7],
-  }
+  if fields.claims and fields.claims ~= '0' then
+    for field, text in pairs(fields) do
+      if sub(field, 1, 6) == 'claim:' then lane.claims[sub(field, 7)] = claim_of(text) end
+    end
+  end
   return lane
 end
 
@@ -256,14 +274,20 @@ local function touch(lane)
 end
 
 local function cost_of(lane, estimate)
-  local tokens = estimate * factor_of(lane)
+  local tokens = estimate * (lane.factor or factor_of(lane))
   local bucket = lane[TPM]
-  if bucket then tokens = min(tokens, max(bucket.capacity, estimate)) end
+  if bucket then
+    local most = bucket.capacity
+    if estimate > most then most = estimate end
+    if tokens > most then return most end
+  end
   return tokens
 end
 
 local function exceeded_by(lane, requests, estimate)
-  local tokens = estimate * min(factor_of(lane), 1)
+  local tokens = lane.factor or factor_of(lane)
+  if tokens > 1 then tokens = 1 end
+  tokens = estimate * tokens
   for metric = 1, 4 do
     local bucket = lane[metric]
     if bucket and bucket.known then
@@ -286,17 +310,15 @@ local function before(lane, urgency, ticket)
   return requests, tokens
 end
 
-local function wait_for(lane, requests, estimate, cost, urgency, ticket)
-  local requests_ahead, tokens_ahead = 0, 0
-  if next(lane.claims) then
-    requests_ahead, tokens_ahead = before(lane, urgency, ticket)
-    tokens_ahead = tokens_ahead * factor_of(lane)
-  end
-  local wait = max(lane.blocked_until - now, 0)
-  for metric = RPM, RPD, 2 do
-    local bucket = lane[metric]
-    if bucket then wait = max(wait, wait_behind(bucket, requests_ahead, requests)) end
-  end
+local function wait_behind(bucket, ahead, amount)
+  local capacity = bucket.capacity
+  if amount > capacity then amount = capacity end
+  local missing = ahead + amount - bucket.left
+  if missing <= 0 then return 0 end
+  return missing / bucket.rate
+end
+
+local function wait_for_tokens(lane, bucket, ahead, cost, least)
   local own_squares = cost * cost
   local tokens, squares = cost, own_squares
   if lane.tokens_are_told or lane.answers < ANSWERS_WITHOUT_READING then
@@ -304,30 +326,46 @@ local function wait_for(lane, requests, estimate, cost, urgency, ticket)
     tokens = lane.tokens - confirmed[4] + cost
     squares = lane.squares - confirmed[5] + own_squares
   end
-  for metric = TPM, TPD, 2 do
+  local with_margin = wait_behind(bucket, ahead, cost + margin_of(lane, bucket, tokens, squares))
+  -- It is the longest that this bucket can ask for.
+  if with_margin <= least then return least end
+  local by_books = wait_behind(bucket, ahead, cost)
+  local own = margin_of(lane, bucket, cost, own_squares)
+  local surely = lane.last_send + (ahead + cost + own) / bucket.rate - now
+  local wait = with_margin
+  if surely < wait then wait = surely end
+  if by_books > wait then wait = by_books end
+  if wait < least then return least end
+  return wait
+end
+
+local function wait_for(lane, requests, cost, urgency, ticket)
+  local requests_ahead, tokens_ahead = 0, 0
+  if next(lane.claims) then
+    requests_ahead, tokens_ahead = before(lane, urgency, ticket)
+    tokens_ahead = tokens_ahead * factor_of(lane)
+  end
+  local wait = lane.blocked_until - now
+  if wait < 0 then wait = 0 end
+  for metric = RPM, RPD, 2 do
     local bucket = lane[metric]
     if bucket then
-      local by_books = wait_behind(bucket, tokens_ahead, cost)
-      local margin = margin_of(lane, bucket, tokens, squares)
-      local own = margin_of(lane, bucket, cost, own_squares)
-      if metric == TPD then
-        margin = min(margin, MOST_OF_A_DAY * bucket.capacity)
-        own = min(own, MOST_OF_A_DAY * bucket.capacity)
-      end
-      local with_margin = wait_behind(bucket, tokens_ahead, cost + margin)
-      local flowed_back = (tokens_ahead + cost + own) / (bucket.capacity / bucket.window)
-      local surely = lane.last_send + flowed_back - now
-      wait = max(wait, max(min(with_margin, surely), by_books))
+      local by_books = wait_behind(bucket, requests_ahead, requests)
+      if by_books > wait then wait = by_books end
     end
+  end
+  for metric = TPM, TPD, 2 do
+    local bucket = lane[metric]
+    if bucket then wait = wait_for_tokens(lane, bucket, tokens_ahead, cost, wait) end
   end
   return wait
 end
 
 local function start_wait(lane, urgency, ticket)
   local first = lane.first_booking
-  if not first or lane[RPM] or lane[TPM] or lane[RPD] or lane[TPD] then return 0 end
+  if first == -INFINITY or lane[RPM] or lane[TPM] or lane[RPD] or lane[TPD] then return 0 end
   local ahead = before(lane, urgency, ticket)
-  local _, doublings = frexp(lane.unsettled + floor(ahead))
+  local _, doublings = math.frexp(lane.unsettled + math.floor(ahead))
   return max(first + (doublings - lane.answers) * DOUBLING_MS - now, 0)
 end
 
@@ -337,8 +375,8 @@ local function share_left_after(lane, requests, cost, at)
     local bucket = lane[metric]
     if bucket then
       local amount = metric % 2 == 0 and cost or requests
-      local left = (level_at(bucket, at) - amount) / bucket.capacity
-      share = share and min(share, left) or left
+      local left = ((at == now and bucket.left or level_at(bucket, at)) - amount) / bucket.capacity
+      if not share or left < share then share = left end
     end
   end
   return share or 1 / (1 + lane.unsettled)
@@ -348,8 +386,8 @@ end
 
 local function read_crowd(lane)
   if not lane.crowd then
-    lane.crowd = numbers_of(lane.fields.crowd or '0 0 0')
-    lane.peak = numbers_of(lane.fields.crowd_peak or '0 0 0')
+    lane.crowd = numbers_of(lane.fields.crowd or '0,0,0')
+    lane.peak = numbers_of(lane.fields.crowd_peak or '0,0,0')
   end
 end
 
@@ -420,7 +458,8 @@ end
 -- The wait, and the preference among equal waits.
 local function rank(candidate, lane, ask, urgency, ticket)
   local cost = cost_of(lane, ask.tokens)
-  local wait = max(wait_for(lane, ask.requests, ask.tokens, cost, urgency, ticket), candidate.not_before)
+  local wait = wait_for(lane, ask.requests, cost, urgency, ticket)
+  if candidate.not_before > wait then wait = candidate.not_before end
   local used = 1 - share_left_after(lane, ask.requests, cost, now + wait)
   return wait, -used / candidate.weight
 end
@@ -486,8 +525,6 @@ local function choose(ask, ticket)
   return { candidate = chosen, wait = waits[chosen], because = because, waits = waits }
 end
 
-local BOOKED, LATER, NEVER = 0, 1, 2
-
 local function later(ask, index, ticket, after, wait)
   enter_claim(lane_at(ask.candidates[index].place), ask, ticket, after)
   return pack('<dddd', LATER, after, wait, index - 1)
@@ -512,24 +549,24 @@ local function book(ask)
   for metric = 1, 4 do
     local bucket = lane[metric]
     if bucket then
-      set_level(bucket, level_at(bucket, now) - (metric % 2 == 0 and cost or ask.requests))
-      levels[metric] = level_at(bucket, now)
+      set_level(bucket, bucket.left - (metric % 2 == 0 and cost or ask.requests))
+      levels[metric] = bucket.left
       corrected[metric] = bucket.corrected
     else
-      levels[metric], corrected[metric] = NONE, 0
+      levels[metric], corrected[metric] = UNKNOWN, 0
     end
   end
   -- After the clock was set back.
   lane.since = min(lane.since, now)
   lane.unsettled = lane.unsettled + 1
-  lane.first_booking = lane.first_booking or now
+  if lane.first_booking == -INFINITY then lane.first_booking = now end
   lane.last_send = max(lane.last_send, send)
   lane.requests = lane.requests + ask.requests
   lane.estimated = lane.estimated + ask.tokens
   lane.tokens = lane.tokens + cost
   lane.squares = lane.squares + cost * cost
   local near_requests, near_tokens = join(lane, ask.requests, cost, send)
-  local tokens_left = NONE
+  local tokens_left = UNKNOWN
   if lane[TPM] then tokens_left = max(level_at(lane[TPM], now + wait), 0) end
   local answer = {
     pack('<ddddddddddddddddddddddd', BOOKED, choice.candidate - 1, wait, choice.because, tokens_left,
@@ -552,8 +589,8 @@ local function look(ask)
     if exceeded_by(lane, ask.requests, ask.tokens) then wait = INFINITY end
     local rpm, tpm = lane[RPM], lane[TPM]
     answer[index] = pack('<dddddd', wait, preference,
-      rpm and max(level_at(rpm, now), 0) or NONE, tpm and max(level_at(tpm, now), 0) or NONE,
-      rpm and rpm.known and rpm.capacity or NONE, tpm and tpm.known and tpm.capacity or NONE)
+      rpm and max(rpm.left, 0) or UNKNOWN, tpm and max(tpm.left, 0) or UNKNOWN,
+      rpm and rpm.known and rpm.capacity or UNKNOWN, tpm and tpm.known and tpm.capacity or UNKNOWN)
   end
   return table.concat(answer)
 end
@@ -561,8 +598,8 @@ end
 -- The end of a booking ----------------------------------------------------------------------------------------------------
 
 local function learn_limit(lane, metric, limit, remaining)
-  local ours = configured(lane.place, metric)
-  if ours then limit = min(ours, limit) end
+  local ours = select(metric, limits_of(lane.place))
+  if ours < limit then limit = ours end
   lane.factor = nil
   local bucket = lane[metric]
   if not bucket then
@@ -595,6 +632,9 @@ local function learn(lane, taken, error, step, between, crowd, trusted, refused)
     end
   end
   lane.factor, lane.squared_spread = nil, nil
+  for metric = TPM, TPD, 2 do
+    if lane[metric] then lane[metric].doubt = nil end
+  end
 end
 
 -- The latest reading that was believed, of tokens or of requests.
@@ -613,7 +653,7 @@ local function correct(lane, metric, taken, remaining, refused)
   local of_tokens = metric % 2 == 0
   local confirmed = confirmed_of(lane, of_tokens)
   if confirmed[1] > taken.send or confirmed[1] == taken.send and confirmed[2] > taken.volume[1] then return end
-  local refill = bucket.capacity / bucket.window * (taken.send - taken.booked)
+  local refill = bucket.rate * (taken.send - taken.booked)
   local predicted = min(level + refill, bucket.capacity)
   local error = remaining - predicted - (bucket.corrected - taken.corrected[metric])
 
@@ -641,7 +681,7 @@ local function correct(lane, metric, taken, remaining, refused)
   local gain = 1
   if not refused then gain = (error < 0 and GAIN_DOWN or GAIN_UP) * trusted end
   local step = error * gain
-  set_level(bucket, level_at(bucket, now) + step)
+  set_level(bucket, bucket.left + step)
   bucket.corrected = bucket.corrected + step
   local is_trusted = trusted >= CONFIRMING_TRUST
   if is_trusted then
@@ -683,7 +723,7 @@ local function settle(operation)
   lane.tokens_are_told = lane.tokens_are_told or tokens_are_told
   if requests_limit == requests_limit then learn_limit(lane, requests_metric, requests_limit, requests_remaining) end
   if tokens_limit == tokens_limit then learn_limit(lane, tokens_metric, tokens_limit, tokens_remaining) end
-  if hit_limit == hit_limit then learn_limit(lane, hit_metric + 1, hit_limit, NONE) end
+  if hit_limit == hit_limit then learn_limit(lane, hit_metric + 1, hit_limit, UNKNOWN) end
   for metric = 1, 4 do
     local of_tokens = metric % 2 == 0
     local remaining
@@ -699,7 +739,7 @@ local function settle(operation)
       elseif unspent == ALL then
         amount = taken.requests
       end
-      set_level(bucket, level_at(bucket, now) + amount)
+      set_level(bucket, bucket.left + amount)
     end
   end
   if block == block then
@@ -722,12 +762,13 @@ local function observe(operation)
         bucket = full(metric, max(left + amount, 1))
         bucket.known = false
         lane[metric] = bucket
-      elseif not bucket.known then
-        bucket.capacity = max(bucket.capacity, left + amount)
+      elseif not bucket.known and left + amount > bucket.capacity then
+        set_capacity(bucket, left + amount)
+        bucket.known = false
       end
       set_level(bucket, left)
     elseif bucket then
-      set_level(bucket, level_at(bucket, now) - amount)
+      set_level(bucket, bucket.left - amount)
     end
   end
 end
@@ -751,7 +792,7 @@ end
 
 local function save(lane)
   local key, fields = KEYS[lane.place + 2], lane.fields
-  local words, count = { key }, 1
+  local words, count, gone = { key }, 1, {}
   local function set(field, text)
     words[count + 1], words[count + 2] = field, text
     count = count + 2
@@ -772,17 +813,17 @@ local function save(lane)
         if not bucket.known then
           set('capacity_is_known:' .. name, '0')
         elseif fields['capacity_is_known:' .. name] then
-          set('capacity_is_known:' .. name, '1')
+          gone[#gone + 1] = 'capacity_is_known:' .. name
         end
         if lane.is_settled then number('corrected:' .. name, bucket.corrected) end
       end
-      kept = max(kept, (bucket.capacity - level_at(bucket, now)) / (bucket.capacity / bucket.window))
+      kept = max(kept, (bucket.capacity - bucket.left) / bucket.rate)
     end
   end
   if lane.is_booked then
-    set('volume', format('%.17g %.17g %.17g %.17g', lane.requests, lane.estimated, lane.tokens, lane.squares))
-    set('crowd', format('%.17g %.17g %.17g', lane.crowd[1], lane.crowd[2], lane.crowd[3]))
-    set('crowd_peak', format('%.17g %.17g %.17g', lane.peak[1], lane.peak[2], lane.peak[3]))
+    set('volume', format('%.17g, %.17g, %.17g, %.17g', lane.requests, lane.estimated, lane.tokens, lane.squares))
+    set('crowd', format('%.17g, %.17g, %.17g', lane.crowd[1], lane.crowd[2], lane.crowd[3]))
+    set('crowd_peak', format('%.17g, %.17g, %.17g', lane.peak[1], lane.peak[2], lane.peak[3]))
     number('last_send_ms', lane.last_send)
     number('first_booking_ms', lane.first_booking)
   end
@@ -792,17 +833,16 @@ local function save(lane)
     if lane.tokens_are_told then set('tokens_are_told', '1') end
     local requests, tokens, learned = lane.confirmed_requests, lane.confirmed, lane.learned
     if requests and requests.changed then
-      set('confirmed:requests', format('%.17g %.17g', requests[1], requests[2]))
+      set('confirmed:requests', format('%.17g, %.17g', requests[1], requests[2]))
     end
     if tokens.changed then
       set('confirmed:tokens',
-        format('%.17g %.17g %.17g %.17g %.17g', tokens[1], tokens[2], tokens[3], tokens[4], tokens[5]))
+        format('%.17g, %.17g, %.17g, %.17g, %.17g', tokens[1], tokens[2], tokens[3], tokens[4], tokens[5]))
     end
-    set('learned', format('%.17g %.17g %.17g %.17g %.17g %.17g %.17g', learned.estimated, learned.booked,
+    set('learned', format('%.17g, %.17g, %.17g, %.17g, %.17g, %.17g, %.17g', learned.estimated, learned.booked,
       learned.corrected, learned.decayed_at, learned.squared_errors, learned.squares, learned.readings))
   end
   if lane.is_blocked then number('blocked_until_ms', lane.blocked_until) end
-  local gone = {}
   for claimant in pairs(lane.changed_claims or {}) do
     local claim = lane.claims[claimant]
     if claim then
@@ -812,7 +852,12 @@ local function save(lane)
       gone[#gone + 1] = 'claim:' .. claimant
     end
   end
-  for _, claim in pairs(lane.claims) do kept = max(kept, claim.until_ms - now) end
+  local claims = 0
+  for _, claim in pairs(lane.claims) do
+    claims = claims + 1
+    kept = max(kept, claim.until_ms - now)
+  end
+  if lane.changed_claims then number('claims', claims) end
   if count > 1 then call('HSET', unpack(words)) end
   if #gone > 0 then call('HDEL', key, unpack(gone)) end
   call('PEXPIRE', key, format('%.0f', kept + KEPT_MS))

@@ -12,10 +12,15 @@ use crate::{
     config::Limits,
     headers::{Meter, Window},
     quota::{
-        Answer, Ask, Because, Booking, Cost, Metric, Observation, Settlement, Standing, Unspent,
+        Answer, Ask, Because, Booking, Cost, Metric, Observation, Settlement, Standing,
         lane::Taken, volume::Volume,
     },
 };
+
+/// What an answer begins with.
+pub(super) const BOOKED: u8 = 0;
+pub(super) const LATER: u8 = 1;
+pub(super) const NEVER: u8 = 2;
 
 /// Words of a booked answer before the waits of its candidates.
 const BOOKED_WORDS: usize = 23;
@@ -113,11 +118,7 @@ impl<'a> Packer<'a> {
             taken.near.requests,
             taken.near.tokens,
             f64::from(u8::from(settlement.refused)),
-            match settlement.unspent {
-                Unspent::All => 0.0,
-                Unspent::Tokens => 1.0,
-                Unspent::Nothing => 2.0,
-            },
+            f64::from(settlement.unspent as u8),
         ]);
         words.meter(&settlement.reading.requests);
         words.meter(&settlement.reading.tokens);
@@ -242,8 +243,8 @@ fn words(value: &Value) -> Option<Vec<f64>> {
 pub(super) fn booked(ask: &Ask, words: &[f64]) -> Option<(Answer, Option<usize>)> {
     let (kind, words) = words.split_first()?;
     match (*kind as u8, words) {
-        (0, words) => Some((Answer::Booked(booking(ask, words)?), None)),
-        (1, &[ask_again_ms, wait_ms, candidate]) => {
+        (BOOKED, words) => Some((Answer::Booked(booking(ask, words)?), None)),
+        (LATER, &[ask_again_ms, wait_ms, candidate]) => {
             let claimed = ask.candidates.get(candidate as usize)?.quota_group;
             let answer = Answer::Later {
                 ask_again_ms,
@@ -251,7 +252,7 @@ pub(super) fn booked(ask: &Ask, words: &[f64]) -> Option<(Answer, Option<usize>)
             };
             Some((answer, Some(claimed)))
         }
-        (2, &[metric, limit]) => {
+        (NEVER, &[metric, limit]) => {
             let metric = *Metric::ALL.get(metric as usize)?;
             Some((Answer::Never { metric, limit }, None))
         }
@@ -304,6 +305,7 @@ fn four(words: &[f64; BOOKED_WORDS - 1], at: usize) -> [f64; 4] {
     std::array::from_fn(|index| words[at + index])
 }
 
+/// The reason of this number, which is its place among all.
 fn because_of(word: f64) -> Option<Because> {
     const ALL: [Because; 6] = [
         Because::Only,

@@ -193,7 +193,7 @@ async fn a_lane_is_readable_and_expires_when_it_is_full_again() {
     assert_eq!(lane["capacity:tokens_per_minute"], "60000");
     assert_eq!(lane["level:requests_per_minute"], "999");
     assert_eq!(lane["unsettled"], "1");
-    assert_eq!(lane["volume"], "1 35000 35000 1225000000");
+    assert_eq!(lane["volume"], "1, 35000, 35000, 1225000000");
     let claim = &lane["claim:000000000000feed"];
     assert!(claim.starts_with("1 0 1 50000 "), "{claim}");
     let lives_ms = text(&direct, &format!("PTTL {key}")).await;
