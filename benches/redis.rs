@@ -1,7 +1,7 @@
 //! What a request costs Redis: `cargo bench --bench redis`. Starts a redis-server of its own.
 //!
-//! Each request books and is settled with a reading. Alone, one after the other; or 64 at once, each beginning again when it has
-//! ended. "CPU" is all that the server used, "script" the part inside of the script.
+//! Each request books and is settled with a reading when its answer has come. So many are under way at once, each beginning again
+//! when it has ended. "CPU" is all that the server used, "script" the part inside of the script.
 
 use std::{
     process::{Child, Command, Stdio},
@@ -79,11 +79,14 @@ fn ask(accounts: usize, claimant: u64) -> Ask {
     }
 }
 
-async fn request(store: &RedisStore, ask: &Ask) {
+async fn request(store: &RedisStore, ask: &Ask, answer_ms: u64) {
     let answer = store.book(ask, 0.0).await.expect("an answer");
     let Answer::Booked(booking) = answer else {
         panic!("not booked: {answer:?}");
     };
+    if answer_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(answer_ms)).await;
+    }
     let meter = |limit: f64, left: f64| Meter {
         limit: Some(limit),
         remaining: Some(left.floor()),
@@ -125,9 +128,10 @@ async fn spent(connection: &Connection) -> [f64; 3] {
     [cpu_us, number(scripts, "usec="), number(scripts, "calls=")]
 }
 
-async fn measure(server: &Server, accounts: usize, at_once: usize, requests: usize) {
+async fn measure(server: &Server, load: [usize; 3], answer_ms: u64) {
+    let [accounts, at_once, requests] = load;
     let connection = server.connect();
-    let pool = format!("{accounts} {at_once}");
+    let pool = format!("{accounts} {at_once} {answer_ms}");
     let groups = (0..accounts).map(|group| format!("group-{group}").into());
     let store = RedisStore::new(connection.clone(), &pool, groups.collect());
     let asks: Vec<Ask> = (1..=at_once as u64)
@@ -135,12 +139,12 @@ async fn measure(server: &Server, accounts: usize, at_once: usize, requests: usi
         .collect();
     // Lanes come to be and the script is loaded before.
     for ask in &asks {
-        request(&store, ask).await;
+        request(&store, ask, answer_ms).await;
     }
     let (before, started) = (spent(&connection).await, Instant::now());
     join_all(asks.iter().map(|ask| async {
         for _ in 0..requests / at_once {
-            request(&store, ask).await;
+            request(&store, ask, answer_ms).await;
         }
     }))
     .await;
@@ -148,7 +152,7 @@ async fn measure(server: &Server, accounts: usize, at_once: usize, requests: usi
     let after = spent(&connection).await;
     let each = |index: usize| (after[index] - before[index]) / requests as f64;
     println!(
-        "{accounts:5} accounts, {at_once:3} at once: CPU {:7.1} µs, script {:7.1} µs, {:.3} round trips, {:7.1} µs of wall time each",
+        "{accounts:5} accounts, {at_once:3} at once, answers after {answer_ms:2} ms: CPU {:7.1} µs, script {:7.1} µs, {:.3} round trips, {:7.1} µs of wall time each",
         each(0),
         each(1),
         each(2),
@@ -163,13 +167,15 @@ async fn main() {
     while probe.connect().await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    for (accounts, at_once, requests) in [
-        (3, 1, 5_000),
-        (3, 64, 32_000),
-        (10, 64, 16_000),
-        (1_000, 1, 100),
-        (1_000, 64, 640),
+    for (load, answer_ms) in [
+        ([3, 1, 5_000], 0),
+        ([3, 64, 32_000], 0),
+        ([3, 64, 6_400], 20),
+        ([3, 1_024, 51_200], 100),
+        ([10, 64, 16_000], 0),
+        ([1_000, 1, 100], 0),
+        ([1_000, 64, 640], 0),
     ] {
-        measure(&server, accounts, at_once, requests).await;
+        measure(&server, load, answer_ms).await;
     }
 }

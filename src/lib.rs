@@ -25,7 +25,7 @@
 //! | 4 | [`scheduler`] | waiting callers, and which account serves them; the permit that gives its room back |
 //! | 4 | [`client`] | one HTTP call to one account; the only room that knows the HTTP client |
 //! | 4 | [`simulator`] | an OpenAI server on loopback with exact limits, for users' tests and ours |
-//! | 3 | [`quota`] | lanes and buckets; the store trait and the store in memory; the connection to Redis, in the only folder that knows its library |
+//! | 3 | [`quota`] | lanes and buckets; the store trait, the store in memory, and the one in Redis, in the only folder that knows its library |
 //! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the tokenizer |
 //! | 2 | [`config`] | user settings become types that cannot be wrong |
 //! | 2 | [`outcome`] | (status, headers, body) → what an answer means |

@@ -4,6 +4,8 @@
 //! back meanwhile would go to whoever asks first: a large request would starve beside others that ask for little. So the
 //! store remembers those that it sent away, and lets nobody before them who came later or is less urgent. A claim ends
 //! by itself soon after its claimant should have come back: a crash leaves nothing.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::Cost;
 

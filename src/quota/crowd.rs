@@ -3,6 +3,8 @@
 //! Requests that are sent within [`OVERTAKING_MS`] of each other reach OpenAI in any order. So what a reading says is left may
 //! lack requests that were booked before, and may have lost some that were booked later: by about as much as the crowd
 //! around it. A reading out of a large crowd is hardly worth believing; one of a request that was sent alone is exact.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::Cost;
 

@@ -8,6 +8,8 @@
 //! *spread* times the sum of their squares; the spread is learned from readings, whose squared errors over the squares booked
 //! in between are its square. And the factor itself may be wrong, for all alike: that *doubt* is large on a new lane and goes
 //! with the volume that readings have confirmed. A booking leaves a margin for both. It lowers the burst, not the rate.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::volume::Volume;
 

@@ -1,6 +1,8 @@
 //! One lane: the buckets of one quota group and one model group, and the block that a 429 puts on it.
 //!
 //! [`settle`] closes bookings: what their answers say is left corrects the books.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 pub(super) mod settle;
 #[cfg(test)]

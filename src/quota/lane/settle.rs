@@ -11,6 +11,8 @@
 //! and the level and the sum move by a part of it. The reading of the latest request tells of all that were sent before it,
 //! answered or not; so a late answer to an earlier one has nothing to add and is passed over, and order makes no difference.
 //! How large the part is depends on the crowd that the request was sent in, where places may have changed on the wire.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::{Bucket, End, Lane, REQUESTS, TOKENS, Taken};
 use crate::{

@@ -775,18 +775,30 @@ end
 
 -- The batch ---------------------------------------------------------------------------------------------------------------
 
+-- Most who ask at the same time ask for the same lanes.
+local known_candidates = {}
+
+local function candidates_of(words, count)
+  local candidates = known_candidates[words]
+  if not candidates then
+    candidates = {}
+    local at, place, weight, not_before, affinity = 1
+    for index = 1, count do
+      place, weight, not_before, affinity, at = unpack_doubles('<dddd', words, at)
+      candidates[index] = { place = place, weight = weight, not_before = not_before, affinity = affinity }
+    end
+    known_candidates[words] = candidates
+  end
+  return candidates
+end
+
 local function ask_of(operation)
   local claim_place, claimant, requests, tokens, force, urgency, count, at =
     unpack_doubles('<dc16ddddd', operation, 2)
-  local candidates = {}
-  for index = 1, count do
-    local place, weight, not_before, affinity
-    place, weight, not_before, affinity, at = unpack_doubles('<dddd', operation, at)
-    candidates[index] = { place = place, weight = weight, not_before = not_before, affinity = affinity }
-  end
   return {
     claim_place = claim_place, claimant = claimant, requests = requests, tokens = tokens,
-    force = force == 1, urgency = urgency, candidates = candidates,
+    force = force == 1, urgency = urgency,
+    candidates = candidates_of(sub(operation, at), count),
   }
 end
 

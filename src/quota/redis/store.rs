@@ -42,10 +42,17 @@ struct Shared {
     connection: Arc<Connection>,
     keys: Keys,
     // Locked for a few instructions, never over an await.
-    families: Mutex<HashMap<Arc<str>, Family>>,
+    state: Mutex<State>,
     /// The time that the script is told instead of looking at its clock.
     #[cfg(test)]
     clock: Mutex<Option<f64>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    families: HashMap<Arc<str>, Family>,
+    /// The store is gone: no task begins any more.
+    is_closed: bool,
 }
 
 impl RedisStore {
@@ -56,7 +63,7 @@ impl RedisStore {
             shared: Arc::new(Shared {
                 connection,
                 keys: Keys::new(pool, groups),
-                families: Mutex::default(),
+                state: Mutex::default(),
                 #[cfg(test)]
                 clock: Mutex::default(),
             }),
@@ -72,7 +79,9 @@ impl RedisStore {
 
 impl Drop for RedisStore {
     fn drop(&mut self) {
-        for family in self.shared.families().values_mut() {
+        let mut state = self.shared.state();
+        state.is_closed = true;
+        for family in state.families.values_mut() {
             family.abort();
         }
     }
@@ -81,26 +90,30 @@ impl Drop for RedisStore {
 impl Shared {
     /// Changes what waits for a model group, and sends it unless a round trip is under way.
     fn with_family(self: &Arc<Self>, model_group: &Arc<str>, change: impl FnOnce(&mut Family)) {
-        let mut families = self.families();
-        let family = families.entry(model_group.clone()).or_default();
+        let mut state = self.state();
+        let is_closed = state.is_closed;
+        let family = state.families.entry(model_group.clone()).or_default();
         change(family);
         family.carry(|| {
+            if is_closed {
+                return None;
+            }
             // Outside of a runtime nothing can be sent; it goes with what the next one has to say.
             let runtime = Handle::try_current().ok()?;
             let task = runtime.spawn(carry(self.clone(), model_group.clone()));
             Some(task.abort_handle())
         });
         if family.is_idle() {
-            families.remove(model_group);
+            state.families.remove(model_group);
         }
     }
 
     fn next(&self, model_group: &Arc<str>) -> Option<Batch> {
-        let mut families = self.families();
-        let family = families.get_mut(model_group)?;
+        let mut state = self.state();
+        let family = state.families.get_mut(model_group)?;
         let batch = family.next(&self.keys, model_group, self.clock());
         if family.is_idle() {
-            families.remove(model_group);
+            state.families.remove(model_group);
         }
         batch
     }
@@ -113,8 +126,8 @@ impl Shared {
         answer: Result<redis::Value, Failure>,
     ) {
         let deliveries = {
-            let mut families = self.families();
-            let family = families.entry(model_group.clone()).or_default();
+            let mut state = self.state();
+            let family = state.families.entry(model_group.clone()).or_default();
             match answer {
                 Ok(value) => batch
                     .answered(&value, family)
@@ -150,9 +163,14 @@ impl Shared {
 
     fn error(&self, what: &str) -> Error {
         let server = self.connection.describe();
+        // Most failures begin with the server; one of many servers is named beside the whole.
+        let what = match what.starts_with(server) {
+            true => what.to_owned(),
+            false => format!("{server}: {what}"),
+        };
         let message = format!(
-            "The limits in {server} cannot be asked for: {what}. Check that it runs and can be reached from here; \
-             nothing was sent, so the request can be made again."
+            "No room was booked, for the limits are in Redis: {what}. Check that it runs and can be reached from here; nothing \
+             was sent to OpenAI, so the request can be made again."
         );
         Error::new(Code::Store, message)
     }
@@ -165,9 +183,9 @@ impl Shared {
         String::new()
     }
 
-    fn families(&self) -> MutexGuard<'_, HashMap<Arc<str>, Family>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // No code under the lock panics halfway through a change, so the state is whole even then.
-        self.families.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -201,7 +219,7 @@ impl Carrier {
 impl Drop for Carrier {
     fn drop(&mut self) {
         if !self.is_done
-            && let Some(family) = self.shared.families().get_mut(&self.model_group)
+            && let Some(family) = self.shared.state().families.get_mut(&self.model_group)
         {
             family.interrupt();
         }

@@ -1,5 +1,6 @@
 //! The connection against real servers, which the tests start themselves.
 
+mod away;
 mod cluster;
 mod same;
 mod sentinel;

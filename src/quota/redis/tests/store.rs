@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{cluster::Masters, servers::Server, *};
 use crate::{
     config::Limits,
-    error::Code,
     headers::Reading,
     quota::{
         Answer, Ask, Booking, Candidate, Cost, Settlement, Standing, Store, Unspent,
@@ -16,20 +15,20 @@ use crate::{
     },
 };
 
-fn target(server: &Server) -> Json {
+pub(super) fn target(server: &Server) -> Json {
     json!({"tcp": {"host": "127.0.0.1", "port": server.port}})
 }
 
-fn store(connection: Connection) -> RedisStore {
+pub(super) fn store(connection: Connection) -> RedisStore {
     let groups = ["acme", "globex", "initech"].map(Arc::from).to_vec();
     RedisStore::new(Arc::new(connection), "shop", groups)
 }
 
-fn store_on(server: &Server) -> RedisStore {
+pub(super) fn store_on(server: &Server) -> RedisStore {
     store(connection(&target(server), PATIENT))
 }
 
-fn ask(claimant: u64, tokens: f64, groups: &[usize]) -> Ask {
+pub(super) fn ask(claimant: u64, tokens: f64, groups: &[usize]) -> Ask {
     let candidates = groups.iter().map(|group| Candidate {
         quota_group: *group,
         limits: Limits {
@@ -54,18 +53,18 @@ fn ask(claimant: u64, tokens: f64, groups: &[usize]) -> Ask {
     }
 }
 
-async fn booked(store: &RedisStore, ask: &Ask) -> Booking {
+pub(super) async fn booked(store: &RedisStore, ask: &Ask) -> Booking {
     match store.book(ask, 0.0).await.unwrap() {
         Answer::Booked(booking) => booking,
         other => panic!("not booked: {other:?}"),
     }
 }
 
-async fn look(store: &RedisStore, groups: &[usize]) -> Vec<Standing> {
+pub(super) async fn look(store: &RedisStore, groups: &[usize]) -> Vec<Standing> {
     store.look(&ask(0, 1.0, groups), 0.0).await.unwrap()
 }
 
-fn unsent(booking: Booking) -> Settlement {
+pub(super) fn unsent(booking: Booking) -> Settlement {
     Settlement {
         booking,
         refused: false,
@@ -117,6 +116,19 @@ async fn two_stores_never_give_the_same_room() {
         let (one, other) = (one.tokens_left.unwrap(), other.tokens_left.unwrap());
         assert!((one - other).abs() < 1_000.0, "{one} {other}");
     }
+}
+
+#[tokio::test]
+async fn a_quota_group_is_known_by_its_name_wherever_it_stands() {
+    let server = Server::start(&[]);
+    let one = store_on(&server);
+    let groups = ["initech", "acme"].map(Arc::from).to_vec();
+    let connection = connection(&target(&server), PATIENT);
+    let other = RedisStore::new(Arc::new(connection), "shop", groups);
+    booked(&one, &ask(1, 30_000.0, &[0])).await;
+    let standings = look(&other, &[0, 1]).await;
+    assert_eq!(standings[0].tokens_left, Some(60_000.0));
+    assert!(standings[1].tokens_left < Some(59_000.0), "{standings:?}");
 }
 
 #[tokio::test]
@@ -242,51 +254,6 @@ async fn a_cluster_has_all_lanes_of_a_model_in_one_place() {
     for one in &masters.direct {
         assert_ne!(text(one, "DBSIZE").await, "0");
     }
-}
-
-#[tokio::test]
-async fn a_redis_that_is_away_is_an_error_and_settlements_are_kept_for_its_return() {
-    let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
-    let store = store_on(&server);
-    let asked = ask(1, 30_000.0, &[0]);
-    let booking = booked(&store, &asked).await;
-    server.kill();
-    let error = eventually(|| async {
-        match store.book(&asked, 0.0).await {
-            Err(error) if error.message().contains("cannot be reached") => Ok(error),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-    assert_eq!(error.code(), Code::Store);
-    let address = format!("redis at 127.0.0.1:{}", server.port);
-    assert!(error.message().contains(&address), "{error}");
-    // While it is known to be away nothing is sent, so this certainly has not run.
-    store.settle(unsent(booking), 0.0);
-    assert!(store.book(&asked, 0.0).await.is_err());
-    server.restart();
-    let left = eventually(|| async {
-        let standings = store.look(&asked, 0.0).await;
-        standings.map_err(|error| error.to_string())
-    })
-    .await;
-    assert_eq!(left[0].tokens_left, Some(60_000.0));
-}
-
-#[tokio::test]
-async fn a_booking_of_a_lane_that_redis_has_lost_changes_nothing() {
-    let server = Server::start(&[]);
-    let (store, direct) = (store_on(&server), connection(&target(&server), PATIENT));
-    let old = booked(&store, &ask(1, 30_000.0, &[0])).await;
-    text(&direct, "FLUSHALL").await;
-    store.settle(unsent(old.clone()), 0.0);
-    look(&store, &[0]).await;
-    assert_eq!(text(&direct, "DBSIZE").await, "0");
-    let new = booked(&store, &ask(2, 30_000.0, &[0])).await;
-    assert!(new.taken.booked_ms > old.taken.booked_ms);
-    store.settle(unsent(old), 0.0);
-    let left = look(&store, &[0]).await[0].tokens_left.unwrap();
-    assert!(left < 40_000.0, "{left}");
 }
 
 #[tokio::test]
