@@ -23,7 +23,6 @@
 --   claims                                         how many have a claim
 --   claim:C                                        who was told to come back: ticket, urgency, requests, tokens, until_ms
 -- All is written at the end, so a batch that fails before has changed nothing.
-
 --
 -- Words in capitals are numbers that `script.rs` fills in from the Rust files: as locals they would cost more at the start of
 -- each batch than all of its arithmetic. For the same reason what is done for each candidate compares by itself instead of
@@ -45,7 +44,8 @@ end
 
 -- Buckets -----------------------------------------------------------------------------------------------------------------
 
--- `left` is the level now, `rate` what flows back in a millisecond. `corrected` and the doubt of its lane stand with it.
+-- `left` is the level now, `rate` what flows back in a millisecond. What a lane has learned of it stands with it: `corrected`,
+-- and its `doubt` as soon as that is asked for.
 local function bucket_of(metric, capacity, level, at, known, corrected)
   local rate = capacity / WINDOWS[metric]
   local left = level
