@@ -76,6 +76,9 @@ fn ask(accounts: usize, claimant: u64) -> Ask {
         force: false,
         claimant,
         urgency: 0,
+        due_in_ms: f64::INFINITY,
+        patience_ms: f64::INFINITY,
+        cache_worth_ms: 0.0,
     }
 }
 

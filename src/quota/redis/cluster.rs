@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::{join_all, select_ok};
 use redis::{Cmd, Pipeline, ServerErrorKind, Value, cmd};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{
     dial::{Dialer, TimeLimits},
@@ -20,7 +20,11 @@ use super::{
 use crate::config::redis_target::Address;
 
 /// How often a command follows its slot in one call.
-const MOST_REDIRECTIONS: usize = 3;
+const MOST_REDIRECTIONS: u32 = 8;
+
+/// Sent on for the second time, a command waits this long, and twice as long each further time: servers disagree for a moment
+/// about a slot that has just moved, and would send it to and fro.
+const AGREEMENT_PAUSE: Duration = Duration::from_millis(10);
 
 /// While servers are away the map is asked for no more often than this: a cluster takes seconds to promote a replica.
 const MAP_PAUSE: Duration = Duration::from_millis(200);
@@ -166,11 +170,14 @@ impl Cluster {
 
     /// Follows a command's slot to where it has moved. A server that sends it on has not run it.
     async fn follow(&self, command: &Cmd, mut next: Next) -> Result<Value, Failure> {
-        for _ in 0..MOST_REDIRECTIONS {
+        for redirection in 0..MOST_REDIRECTIONS {
             let (to, asking) = match next {
                 Next::Done(answer) => return answer,
                 Next::Follow { to, asking, .. } => (to, asking),
             };
+            if redirection > 0 {
+                sleep(AGREEMENT_PAUSE * 2_u32.pow(redirection - 1)).await;
+            }
             let mut pipeline = Pipeline::with_capacity(2);
             if asking {
                 pipeline.add_command(cmd("ASKING"));

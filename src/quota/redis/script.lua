@@ -21,7 +21,7 @@
 --   confirmed:tokens                               the same for tokens: send_ms, volume
 --   learned                                        estimated, booked, corrected, decayed_at_ms, squared_errors, squares, readings
 --   claims                                         how many have a claim
---   claim:C                                        who was told to come back: ticket, urgency, requests, tokens, until_ms
+--   claim:C                                        who was told to come back: ticket, urgency, due_ms, requests, tokens, until_ms
 -- All is written at the end, so a batch that fails before has changed nothing.
 --
 -- Words in capitals are numbers that `script.rs` fills in from the Rust files: as locals they would cost more at the start of
@@ -133,7 +133,7 @@ end
 local function factor_of(lane)
   local factor = lane.factor
   if factor then return factor end
-  local bucket = lane[TPM]
+  local bucket = lane[TPM] or lane[TPD]
   factor = 1
   if bucket then
     local learned = lane.learned
@@ -174,9 +174,9 @@ local function limits_of(place)
 end
 
 local function claim_of(text)
-  local ticket, urgency, requests, tokens, until_ms = match(text, '(%S+) (%S+) (%S+) (%S+) (%S+)')
+  local ticket, urgency, due, requests, tokens, until_ms = match(text, '(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)')
   return {
-    ticket = tonumber(ticket), urgency = tonumber(urgency),
+    ticket = tonumber(ticket), urgency = tonumber(urgency), due = tonumber(due) or INFINITY,
     requests = tonumber(requests), tokens = tonumber(tokens), until_ms = tonumber(until_ms),
   }
 end
@@ -297,17 +297,23 @@ local function exceeded_by(lane, requests, estimate)
   end
 end
 
--- What those whose turn comes before another will take: requests, tokens.
-local function before(lane, urgency, ticket)
-  local requests, tokens = 0, 0
+local function is_before(claim, turn)
+  if claim.urgency ~= turn.urgency then return claim.urgency > turn.urgency end
+  if claim.due ~= turn.due then return claim.due < turn.due end
+  return claim.ticket < turn.ticket
+end
+
+-- What those whose turn comes before another will take: requests, tokens as estimated, squares of these.
+local function before(lane, turn)
+  local requests, tokens, squares = 0, 0, 0
   for _, claim in pairs(lane.claims) do
-    local is_before = claim.urgency > urgency or claim.urgency == urgency and claim.ticket < ticket
-    if is_before and claim.until_ms > now then
+    if is_before(claim, turn) and claim.until_ms > now then
       requests = requests + claim.requests
       tokens = tokens + claim.tokens
+      squares = squares + claim.tokens * claim.tokens
     end
   end
-  return requests, tokens
+  return requests, tokens, squares
 end
 
 local function wait_behind(bucket, ahead, amount)
@@ -318,19 +324,19 @@ local function wait_behind(bucket, ahead, amount)
   return missing / bucket.rate
 end
 
-local function wait_for_tokens(lane, bucket, ahead, cost, least)
-  local own_squares = cost * cost
-  local tokens, squares = cost, own_squares
+local function wait_for_tokens(lane, bucket, ahead, ahead_squares, cost, least)
+  local own_tokens, own_squares = cost + ahead, cost * cost + ahead_squares
+  local tokens, squares = own_tokens, own_squares
   if lane.tokens_are_told or lane.answers < ANSWERS_WITHOUT_READING then
     local confirmed = lane.confirmed
-    tokens = lane.tokens - confirmed[4] + cost
+    tokens = lane.tokens - confirmed[4] + own_tokens
     squares = lane.squares - confirmed[5] + own_squares
   end
   local with_margin = wait_behind(bucket, ahead, cost + margin_of(lane, bucket, tokens, squares))
   -- It is the longest that this bucket can ask for.
   if with_margin <= least then return least end
   local by_books = wait_behind(bucket, ahead, cost)
-  local own = margin_of(lane, bucket, cost, own_squares)
+  local own = margin_of(lane, bucket, own_tokens, own_squares)
   local surely = lane.last_send + (ahead + cost + own) / bucket.rate - now
   local wait = with_margin
   if surely < wait then wait = surely end
@@ -339,11 +345,12 @@ local function wait_for_tokens(lane, bucket, ahead, cost, least)
   return wait
 end
 
-local function wait_for(lane, requests, cost, urgency, ticket)
-  local requests_ahead, tokens_ahead = 0, 0
+local function wait_for(lane, requests, cost, turn)
+  local requests_ahead, tokens_ahead, squares_ahead = 0, 0, 0
   if next(lane.claims) then
-    requests_ahead, tokens_ahead = before(lane, urgency, ticket)
-    tokens_ahead = tokens_ahead * factor_of(lane)
+    local factor = factor_of(lane)
+    requests_ahead, tokens_ahead, squares_ahead = before(lane, turn)
+    tokens_ahead, squares_ahead = tokens_ahead * factor, squares_ahead * factor * factor
   end
   local wait = lane.blocked_until - now
   if wait < 0 then wait = 0 end
@@ -356,15 +363,15 @@ local function wait_for(lane, requests, cost, urgency, ticket)
   end
   for metric = TPM, TPD, 2 do
     local bucket = lane[metric]
-    if bucket then wait = wait_for_tokens(lane, bucket, tokens_ahead, cost, wait) end
+    if bucket then wait = wait_for_tokens(lane, bucket, tokens_ahead, squares_ahead, cost, wait) end
   end
   return wait
 end
 
-local function start_wait(lane, urgency, ticket)
+local function start_wait(lane, turn)
   local first = lane.first_booking
   if first == -INFINITY or lane[RPM] or lane[TPM] or lane[RPD] or lane[TPD] then return 0 end
-  local ahead = before(lane, urgency, ticket)
+  local ahead = before(lane, turn)
   local _, doublings = math.frexp(lane.unsettled + math.floor(ahead))
   return max(first + (doublings - lane.answers) * DOUBLING_MS - now, 0)
 end
@@ -441,14 +448,14 @@ local function take_claim(place, claimant)
   return claim.ticket
 end
 
-local function enter_claim(lane, ask, ticket, after)
+local function enter_claim(lane, ask, turn, after)
   local ended = {}
   for claimant, claim in pairs(lane.claims) do
     if claim.until_ms <= now then ended[#ended + 1] = claimant end
   end
   for index = 1, #ended do change_claim(lane, ended[index], nil) end
   change_claim(lane, ask.claimant, {
-    ticket = ticket == INFINITY and next_ticket() or ticket, urgency = ask.urgency,
+    ticket = turn.ticket == INFINITY and next_ticket() or turn.ticket, urgency = turn.urgency, due = turn.due,
     requests = ask.requests, tokens = ask.tokens, until_ms = now + after + GRACE_MS,
   })
 end
@@ -456,17 +463,17 @@ end
 -- The choice --------------------------------------------------------------------------------------------------------------
 
 -- The wait, and the preference among equal waits.
-local function rank(candidate, lane, ask, urgency, ticket)
+local function rank(candidate, lane, ask, turn)
   local cost = cost_of(lane, ask.tokens)
-  local wait = wait_for(lane, ask.requests, cost, urgency, ticket)
+  local wait = wait_for(lane, ask.requests, cost, turn)
   if candidate.not_before > wait then wait = candidate.not_before end
   local used = 1 - share_left_after(lane, ask.requests, cost, now + wait)
   return wait, -used / candidate.weight
 end
 
 -- Either the index of the candidate that takes it, its wait, and why; or the index where it starts; or what it exceeds.
-local function choose(ask, ticket)
-  local candidates, waits, nearness = ask.candidates, {}, {}
+local function choose(ask, turn)
+  local candidates, waits, nearness, offers = ask.candidates, {}, {}, 0
   local earliest, preferred, home, to_be, to_be_wait, metric, limit
   for index = 1, #candidates do
     local candidate = candidates[index]
@@ -481,12 +488,13 @@ local function choose(ask, ticket)
       local tpm = lane[TPM]
       local near = candidate.affinity * candidate.weight * (tpm and tpm.capacity or HOME_SHARE_OF_UNKNOWN)
       nearness[index] = near
-      local start = ask.force and 0 or start_wait(lane, ask.urgency, ticket)
+      local start = ask.force and 0 or start_wait(lane, turn)
       if start > 0 then
+        if candidate.not_before > start then start = candidate.not_before end
         if not to_be or near > nearness[to_be] then to_be, to_be_wait = index, start end
       else
-        local wait, preference = rank(candidate, lane, ask, ask.urgency, ticket)
-        waits[index] = wait
+        local wait, preference = rank(candidate, lane, ask, turn)
+        waits[index], offers = wait, offers + 1
         if not home or near > nearness[home] then home = index end
         if not earliest or wait < waits[earliest] or wait == waits[earliest] and preference > preferred then
           earliest, preferred = index, preference
@@ -498,24 +506,27 @@ local function choose(ask, ticket)
     return { starting = to_be, metric = metric or RPM, limit = limit or 0 }
   end
   local soonest = waits[earliest]
+  local latest = min(soonest + ask.cache_worth, max(ask.patience, soonest))
   if to_be then
-    local is_home = nearness[to_be] > nearness[home]
-    if soonest > HORIZON_MS or is_home and to_be_wait <= AFFINITY_WAIT_MS then return { starting = to_be } end
+    local is_worth_it = soonest > HORIZON_MS and to_be_wait < soonest
+    if nearness[to_be] > nearness[home] then is_worth_it = to_be_wait <= latest end
+    if is_worth_it then return { starting = to_be } end
   end
   local chosen, because = earliest, nil
   if ask.force then
     because = FORCED
-  elseif #candidates == 1 then
+  elseif offers == 1 and not to_be then
     because = ONLY
   elseif nearness[home] > 0 then
     chosen = nil
     for index = 1, #candidates do
       local wait = waits[index]
-      if wait and wait <= soonest + AFFINITY_WAIT_MS and (not chosen or nearness[index] > nearness[chosen]) then
+      if wait and wait <= latest and (not chosen or nearness[index] > nearness[chosen]) then
         chosen = index
       end
     end
-    because = chosen == home and CACHE or SPILLED
+    -- Several keys of one organization are one home.
+    because = candidates[chosen].place == candidates[home].place and CACHE or SPILLED
   else
     because = EARLIEST
     for index = 1, #candidates do
@@ -525,21 +536,22 @@ local function choose(ask, ticket)
   return { candidate = chosen, wait = waits[chosen], because = because, waits = waits }
 end
 
-local function later(ask, index, ticket, after, wait)
-  enter_claim(lane_at(ask.candidates[index].place), ask, ticket, after)
+local function later(ask, index, turn, after, wait)
+  enter_claim(lane_at(ask.candidates[index].place), ask, turn, after)
   return pack('<dddd', LATER, after, wait, index - 1)
 end
 
 local function book(ask)
   local ticket = take_claim(ask.claim_place, ask.claimant) or INFINITY
-  local choice = choose(ask, ticket)
-  if choice.starting then return later(ask, choice.starting, ticket, START_AGAIN_MS, 0) end
+  local turn = { urgency = ask.urgency, due = now + ask.due_in, ticket = ticket }
+  local choice = choose(ask, turn)
+  if choice.starting then return later(ask, choice.starting, turn, START_AGAIN_MS, 0) end
   if not choice.candidate then return pack('<ddd', NEVER, choice.metric - 1, choice.limit) end
   local wait = choice.wait
   if ask.force then
     wait = 0
   elseif wait > HORIZON_MS then
-    return later(ask, choice.candidate, ticket, wait - HORIZON_MS, wait)
+    return later(ask, choice.candidate, turn, wait - HORIZON_MS, wait)
   end
   local lane = lane_at(ask.candidates[choice.candidate].place)
   touch(lane)
@@ -549,7 +561,9 @@ local function book(ask)
   for metric = 1, 4 do
     local bucket = lane[metric]
     if bucket then
-      set_level(bucket, bucket.left - (metric % 2 == 0 and cost or ask.requests))
+      -- What would flow over until it is sent is gone as well.
+      local most = bucket.capacity - bucket.rate * wait
+      set_level(bucket, min(bucket.left, most) - (metric % 2 == 0 and cost or ask.requests))
       levels[metric] = bucket.left
       corrected[metric] = bucket.corrected
     else
@@ -580,12 +594,14 @@ local function book(ask)
   return table.concat(answer)
 end
 
+local LAST = { urgency = -2147483648, due = INFINITY, ticket = INFINITY }
+
 local function look(ask)
   local answer = {}
   for index = 1, #ask.candidates do
     local candidate = ask.candidates[index]
     local lane = lane_at(candidate.place)
-    local wait, preference = rank(candidate, lane, ask, -2147483648, INFINITY)
+    local wait, preference = rank(candidate, lane, ask, LAST)
     if exceeded_by(lane, ask.requests, ask.tokens) then wait = INFINITY end
     local rpm, tpm = lane[RPM], lane[TPM]
     answer[index] = pack('<dddddd', wait, preference,
@@ -623,7 +639,7 @@ local function learn(lane, taken, error, step, between, crowd, trusted, refused)
   learned.readings = learned.readings * READING_MEMORY + 1
   if not refused then
     decay(learned)
-    local most_step = (MOST_FACTOR - 1) * between.tokens
+    local most_step = (MOST_FACTOR - 1) * max(between.tokens, 0)
     learned.corrected = learned.corrected + min(max(step, -most_step), most_step)
     if trusted then
       decay(learned)
@@ -647,7 +663,7 @@ local function confirmed_of(lane, of_tokens)
   return lane.confirmed_requests
 end
 
-local function correct(lane, metric, taken, remaining, refused)
+local function correct(lane, metric, taken, remaining, limit, refused)
   local bucket, level = lane[metric], taken.levels[metric]
   if not bucket or level ~= level then return end
   local of_tokens = metric % 2 == 0
@@ -656,6 +672,8 @@ local function correct(lane, metric, taken, remaining, refused)
   local refill = bucket.rate * (taken.send - taken.booked)
   local predicted = min(level + refill, bucket.capacity)
   local error = remaining - predicted - (bucket.corrected - taken.corrected[metric])
+  -- What is left of a larger limit than the user allows is not the user's to use.
+  if limit == limit and limit > bucket.capacity and error > 0 then error = 0 end
 
   local between = { requests = taken.volume[1] - confirmed[2] }
   if between.requests < taken.requests then
@@ -731,7 +749,7 @@ local function settle(operation)
     if not of_tokens and requests_are_told and metric == requests_metric then remaining = requests_remaining end
     local level, bucket = taken.levels[metric], lane[metric]
     if remaining then
-      correct(lane, metric, taken, remaining, refused)
+      correct(lane, metric, taken, remaining, of_tokens and tokens_limit or requests_limit, refused)
     elseif bucket and level == level then
       local amount = 0
       if of_tokens then
@@ -793,11 +811,11 @@ local function candidates_of(words, count)
 end
 
 local function ask_of(operation)
-  local claim_place, claimant, requests, tokens, force, urgency, count, at =
-    unpack_doubles('<dc16ddddd', operation, 2)
+  local claim_place, claimant, requests, tokens, force, urgency, due_in, patience, cache_worth, count, at =
+    unpack_doubles('<dc16dddddddd', operation, 2)
   return {
     claim_place = claim_place, claimant = claimant, requests = requests, tokens = tokens,
-    force = force == 1, urgency = urgency,
+    force = force == 1, urgency = urgency, due_in = due_in, patience = patience, cache_worth = cache_worth,
     candidates = candidates_of(sub(operation, at), count),
   }
 end
@@ -858,8 +876,9 @@ local function save(lane)
   for claimant in pairs(lane.changed_claims or {}) do
     local claim = lane.claims[claimant]
     if claim then
-      set('claim:' .. claimant, format('%.17g %.17g %.17g %.17g %.17g',
-        claim.ticket, claim.urgency, claim.requests, claim.tokens, claim.until_ms))
+      local due = claim.due == INFINITY and 'never' or format('%.17g', claim.due)
+      set('claim:' .. claimant, format('%.17g %.17g %s %.17g %.17g %.17g',
+        claim.ticket, claim.urgency, due, claim.requests, claim.tokens, claim.until_ms))
     else
       gone[#gone + 1] = 'claim:' .. claimant
     end

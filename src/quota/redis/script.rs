@@ -18,7 +18,7 @@ const KEPT_MS: f64 = 900_000.0;
 const LINE_KEPT_MS: f64 = 172_800_000.0;
 
 /// The numbers that stand in the script by their names.
-const NUMBERS: [(&str, f64); 49] = [
+const NUMBERS: [(&str, f64); 48] = [
     ("RPM", metric(Metric::RequestsPerMinute)),
     ("TPM", metric(Metric::TokensPerMinute)),
     ("RPD", metric(Metric::RequestsPerDay)),
@@ -37,7 +37,6 @@ const NUMBERS: [(&str, f64); 49] = [
     ("ALL", Unspent::All as u8 as f64),
     ("TOKENS_ONLY", Unspent::Tokens as u8 as f64),
     ("HORIZON_MS", choose::HORIZON_MS),
-    ("AFFINITY_WAIT_MS", choose::AFFINITY_WAIT_MS),
     ("START_AGAIN_MS", choose::START_AGAIN_MS),
     ("GRACE_MS", claims::GRACE_MS),
     ("DOUBLING_MS", lane::DOUBLING_MS),

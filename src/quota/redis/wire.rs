@@ -83,6 +83,9 @@ impl<'a> Packer<'a> {
             ask.cost.tokens,
             f64::from(u8::from(ask.force)),
             f64::from(ask.urgency),
+            ask.due_in_ms,
+            ask.patience_ms,
+            ask.cache_worth_ms,
             ask.candidates.len() as f64,
         ]);
         for candidate in &ask.candidates {

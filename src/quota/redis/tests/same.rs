@@ -201,6 +201,12 @@ impl History {
             force: self.random.u32(..12) == 0,
             claimant: self.claimant(),
             urgency: self.random.i32(-1..=1),
+            due_in_ms: match self.random.u32(..4) {
+                0 => self.random.f64() * 20_000.0,
+                _ => f64::INFINITY,
+            },
+            patience_ms: self.random.f64() * 5_000.0,
+            cache_worth_ms: self.random.f64() * 2_000.0,
         }
     }
 

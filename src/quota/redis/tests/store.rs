@@ -50,6 +50,9 @@ pub(super) fn ask(claimant: u64, tokens: f64, groups: &[usize]) -> Ask {
         force: false,
         claimant,
         urgency: 0,
+        due_in_ms: f64::INFINITY,
+        patience_ms: f64::INFINITY,
+        cache_worth_ms: 0.0,
     }
 }
 
@@ -207,7 +210,7 @@ async fn a_lane_is_readable_and_expires_when_it_is_full_again() {
     assert_eq!(lane["unsettled"], "1");
     assert_eq!(lane["volume"], "1, 35000, 35000, 1225000000");
     let claim = &lane["claim:000000000000feed"];
-    assert!(claim.starts_with("1 0 1 50000 "), "{claim}");
+    assert!(claim.starts_with("1 0 never 1 50000 "), "{claim}");
     let lives_ms = text(&direct, &format!("PTTL {key}")).await;
     let lives_ms: f64 = lives_ms.parse().unwrap();
     // 35 s until it is full, and a quarter of an hour.
