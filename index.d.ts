@@ -158,8 +158,9 @@ export declare function configure(config: ManagerConfig): void
 export declare function configure(constants: LegacyConstants): void
 
 /**
- * What the older module took as `redis`: an ioredis or node-redis client or cluster, a URL, ioredis options, or nothing. This version
- * keeps its books in the process, so the value is checked and not used.
+ * What the older module took as `redis`: a client of ioredis or node-redis of any kind (also clusters, pools and Sentinels), a URL, the
+ * options of such a client, or nothing. A client is read, never used and never closed. This version keeps its books in the process, so
+ * the value is checked and not used.
  */
 export type RedisSource = string | object | null | undefined
 
@@ -574,6 +575,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
    * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`
    * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
+   * - `ERR_STORE`: Redis did not answer, or refused
    * - `ERR_CLOSED`: the manager was closed
    */
   code:
@@ -584,6 +586,7 @@ export declare class RequestManagerError extends Error {
     | 'ERR_WAIT'
     | 'ERR_TIMEOUT'
     | 'ERR_UPSTREAM'
+    | 'ERR_STORE'
     | 'ERR_CLOSED'
   /** HTTP status of the last attempt. */
   status?: number

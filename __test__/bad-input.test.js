@@ -93,7 +93,12 @@ for (const redis of [5, true, 'localhost:6379', 'http://x', [], {}, { foo: 1 }, 
   })
 }
 
-for (const redis of ['redis://:secret@host:6379/1', { host: 'x' }, { sentinels: [] }, undefined]) {
+for (const redis of [
+  'redis://:secret@host:6379/1',
+  { host: 'x' },
+  { sentinels: [{ host: 'x' }], name: 'main' },
+  undefined,
+]) {
   test(`${JSON.stringify(redis)} is accepted as redis`, async (t) => {
     await pool(t)
     await api.createChat({ text: 'a' }, redis)

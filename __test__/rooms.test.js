@@ -79,6 +79,13 @@ for (const [library, room] of [
   })
 }
 
+test('only the folder quota/redis knows redis', () => {
+  // The crate's name, which no path of ours ends in.
+  const users = files().filter(({ code }) => /(?<!::)\bredis::/.test(code.replace(/\/\/.*$/gm, '')))
+  assert.ok(users.length > 0)
+  for (const { file } of users) assert.equal(path.dirname(file), path.join('quota', 'redis'))
+})
+
 test('no file has more than 400 lines, its tests left out', () => {
   for (const { file, code } of files()) {
     // Tables are read by looking up, not from top to bottom.

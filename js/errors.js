@@ -39,4 +39,9 @@ function wrongArgument(message, cause) {
   return new RequestManagerError({ code: 'ERR_ARGUMENT', message }, cause && { cause })
 }
 
-module.exports = { RequestManagerError, fromJson, wrongArgument }
+/** An error about the `redis` argument, which is a TypeError. */
+function wrongRedis(message) {
+  return Object.assign(new TypeError(message), { code: 'ERR_ARGUMENT' })
+}
+
+module.exports = { RequestManagerError, fromJson, wrongArgument, wrongRedis }

@@ -1,36 +1,68 @@
 // @ts-check
 'use strict'
 
-// What callers pass as `redis`: a client of theirs, a URL, options, or nothing. This version keeps the books in the process, so the
-// argument is only checked; a wrong one is a mistake of the caller's that should not go unnoticed.
+// What callers pass as `redis`: a client of theirs, a URL, options, or nothing. A client is read, never used and never closed: we open
+// connections of our own to where it leads. What is read here, src/config/redis_target parses; the two agree on the examples in
+// __test__/fixtures/redis-targets.json.
+
+const { wrongRedis } = require('./errors.js')
+const { fromIoredis, fromIoredisOptions, isIoredis } = require('./redis-ioredis.js')
+const { fromNodeRedis, fromNodeRedisOptions, isNodeRedis, isNodeRedisOptions } = require('./redis-node-redis.js')
+const { fromUrl, isUrl } = require('./redis-url.js')
 
 const ACCEPTED =
-  'an ioredis client or cluster, a node-redis client or cluster, a URL (redis://, rediss://, redis+unix://), an object of ' +
-  'ioredis options, null or undefined'
-
-const SCHEMES = ['redis:', 'rediss:', 'redis+unix:', 'rediss+unix:', 'unix:']
+  'an ioredis client or cluster, a node-redis client, pool, cluster or sentinel, a URL (redis://, rediss://, redis+unix://), an ' +
+  'object of ioredis or node-redis options, null or undefined'
 
 /** Options of which ioredis needs at least one to find a server. */
-const OPTIONS = ['host', 'port', 'path', 'url', 'db', 'sentinels', 'nodes']
+const IOREDIS_OPTIONS = ['host', 'port', 'path', 'db', 'sentinels']
 
-/** @param {unknown} value */
+/** Targets by client: reading one costs up to milliseconds, and most callers pass the same one with every call. */
+const targets = new WeakMap()
+
+/**
+ * The target that a `redis` argument leads to, as JSON for the native side; null for none.
+ *
+ * @param {any} value
+ * @returns {Record<string, any> | null}
+ */
+function redisTarget(value) {
+  if (value == null) return process.env.REDIS_URL ? fromEnvironment(process.env.REDIS_URL) : null
+  if (isUrl(value)) return fromUrl(value)
+  if (typeof value !== 'object' || Array.isArray(value)) throw unknown(value)
+  if (isClient(value)) return fromClient(value)
+  if (isNodeRedisOptions(value)) return fromNodeRedisOptions(value)
+  if (IOREDIS_OPTIONS.some((name) => name in value)) return fromIoredisOptions(value)
+  throw unknown(value)
+}
+
+/** Only looks whether a `redis` argument can be used. */
 function checkRedis(value) {
-  if (value == null || isUrl(value) || isClient(value) || isOptions(value)) return
-  const error = new TypeError(`\`redis\` must be ${ACCEPTED}; got ${kind(value)}`)
-  throw Object.assign(error, { code: 'ERR_ARGUMENT' })
+  if (value != null) redisTarget(value)
 }
 
-function isUrl(value) {
-  return typeof value === 'string' && SCHEMES.some((scheme) => value.startsWith(`${scheme}//`))
+function fromEnvironment(url) {
+  if (!isUrl(url))
+    throw wrongRedis('REDIS_URL must begin with redis://, rediss:// or redis+unix:// (the value is not shown)')
+  return fromUrl(url, 'REDIS_URL')
 }
 
-/** Clients of both libraries keep their options, and send commands. */
+/** Clients of both libraries send commands and emit events. */
 function isClient(value) {
-  return typeof value === 'object' && typeof value.sendCommand === 'function' && typeof value.on === 'function'
+  return typeof value.sendCommand === 'function' && typeof value.on === 'function'
 }
 
-function isOptions(value) {
-  return typeof value === 'object' && !Array.isArray(value) && OPTIONS.some((name) => name in value)
+function fromClient(client) {
+  const known = targets.get(client)
+  if (known !== undefined) return known
+  const target = isIoredis(client) ? fromIoredis(client) : isNodeRedis(client) ? fromNodeRedis(client) : undefined
+  if (target === undefined) throw unknown(client)
+  targets.set(client, target)
+  return target
+}
+
+function unknown(value) {
+  return wrongRedis(`\`redis\` must be ${ACCEPTED}; got ${kind(value)}`)
 }
 
 /** The value's kind; a string's text may hold a password. */
@@ -40,4 +72,4 @@ function kind(value) {
   return `a ${typeof value}`
 }
 
-module.exports = { checkRedis }
+module.exports = { redisTarget, checkRedis }

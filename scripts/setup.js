@@ -25,10 +25,30 @@ function run(command, args, options = {}) {
 
 /** Ends this process with one line if a tool is missing. */
 function needTool(command, advice) {
-  if (spawnSync(command, ['--version'], { stdio: 'ignore', shell: process.platform === 'win32' }).status !== 0) {
+  if (!runs(command)) {
     console.error(`${command} is missing: ${advice}, then run this again.`)
     process.exit(1)
   }
+}
+
+/** Makes sure that the tests can start Redis servers of their own: on Debian as root by installing it, else by advice. */
+function needRedis() {
+  if (runs('redis-server') && runs('openssl', 'version')) return
+  const packages = ['redis-server', 'openssl']
+  if (process.getuid?.() === 0 && runs('apt-get')) {
+    run('apt-get', ['update'])
+    run('apt-get', ['install', '--yes', '--no-install-recommends', ...packages], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
+    return
+  }
+  console.error(`redis-server or openssl is missing: install ${packages.join(' and ')}, then run this again.`)
+  process.exit(1)
+}
+
+/** Whether a program is there. */
+function runs(command, argument = '--version') {
+  return spawnSync(command, [argument], { stdio: 'ignore', shell: process.platform === 'win32' }).status === 0
 }
 
 /** Installs npm packages where they are missing or older than the lock file. */
@@ -60,4 +80,4 @@ function buildArguments(profile) {
   return ['build', ...target, ...(profile === 'release' ? ['--release'] : [])]
 }
 
-module.exports = { root, run, setUp, hostTarget }
+module.exports = { root, run, setUp, needRedis, hostTarget }

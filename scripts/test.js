@@ -4,8 +4,9 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { hostTarget, root, run, setUp } = require('./setup.js')
+const { hostTarget, needRedis, root, run, setUp } = require('./setup.js')
 
+needRedis()
 setUp()
 // The loader and its types are in the repository, so that they can be read and checked without a Rust toolchain.
 run('git', ['diff', '--exit-code', '--stat', '--', 'binding.js', 'binding.d.ts'])

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::{
     config::{Account, Timeouts},
     error::{Code, Error, Result},
+    trust,
 };
 
 /// The longest body that is taken in: half of V8's longest string, as it goes there with an envelope.
@@ -179,7 +180,7 @@ fn build(connect: Duration) -> Result<reqwest::Client, Failure> {
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| refuse(&error))?
-        .with_root_certificates(roots()?)
+        .with_root_certificates(trust::roots())
         .with_no_client_auth();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
@@ -194,23 +195,6 @@ fn build(connect: Duration) -> Result<reqwest::Client, Failure> {
         .retry(reqwest::retry::never())
         .build()
         .map_err(|error| refuse(&error))
-}
-
-/// The roots that Node itself would use: Mozilla's, and those of `NODE_EXTRA_CA_CERTS`. Not the system's: slim container
-/// images have none.
-fn roots() -> Result<rustls::RootCertStore, Failure> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
-    let mut roots =
-        rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(file) = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|file| !file.is_empty()) {
-        // As Node does, an unreadable file is passed over: it is often set for other programs.
-        let certificates = CertificateDer::pem_file_iter(file)
-            .into_iter()
-            .flatten()
-            .flatten();
-        roots.add_parsable_certificates(certificates);
-    }
-    Ok(roots)
 }
 
 async fn whole_body(mut response: Response, idle: Duration) -> Result<Bytes, Failure> {

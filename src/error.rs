@@ -27,6 +27,8 @@ pub enum Code {
     Timeout,
     /// The last attempt's answer was a failure.
     Upstream,
+    /// Redis, which keeps the books of the pool, did not do what it was asked for.
+    Store,
     /// The manager was closed.
     Closed,
 }
@@ -42,6 +44,7 @@ impl Code {
             Code::Wait => "ERR_WAIT",
             Code::Timeout => "ERR_TIMEOUT",
             Code::Upstream => "ERR_UPSTREAM",
+            Code::Store => "ERR_STORE",
             Code::Closed => "ERR_CLOSED",
         }
     }

@@ -25,13 +25,14 @@
 //! | 4 | [`scheduler`] | waiting callers, and which account serves them; the permit that gives its room back |
 //! | 4 | [`client`] | one HTTP call to one account; the only room that knows the HTTP client |
 //! | 4 | [`simulator`] | an OpenAI server on loopback with exact limits, for users' tests and ours |
-//! | 3 | [`quota`] | lanes and buckets; the store trait and the store in memory |
+//! | 3 | [`quota`] | lanes and buckets; the store trait, the store in memory, and the one in Redis, in the only folder that knows its library |
 //! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the tokenizer |
 //! | 2 | [`config`] | user settings become types that cannot be wrong |
 //! | 2 | [`outcome`] | (status, headers, body) → what an answer means |
 //! | 1 | [`error`] | the one error: a stable code, a message, the facts |
 //! | 1 | [`headers`] | what response headers say: limits, what is left, when to come back |
 //! | 1 | [`models`] | encoding, prices, windows and last day of every model |
+//! | 1 | [`trust`] | whose TLS certificates are taken |
 //! | 0 | [`attempt`], [`warning`], [`usage`], [`body`] | the words that all rooms share |
 
 pub mod attempt;
@@ -50,5 +51,6 @@ pub mod simulator;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+pub mod trust;
 pub mod usage;
 pub mod warning;

@@ -2,13 +2,14 @@
 //!
 //! Three sources lead to the same [`Settings`]: a settings object, the old module's `constants.js` ([`constants`]) and the
 //! environment ([`environment`]). Everything is checked here, once; the rooms above never ask again whether a number
-//! is positive or a URL is one.
+//! is positive or a URL is one. A [`RedisTarget`] is read apart: it comes with a call, not with the settings.
 
 mod account;
 mod constants;
 mod environment;
 mod options;
 mod reader;
+pub mod redis_target;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use self::{
     account::{Account, ApiKey, DEFAULT_BASE_URL, Limits, LimitsByModel},
     environment::Environment,
     options::CallOptions,
+    redis_target::RedisTarget,
 };
 use crate::{
     error::{Code, Error, Result},

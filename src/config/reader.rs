@@ -1,7 +1,7 @@
 //! Reads untrusted JSON field by field and says exactly what is wrong with it.
 //!
-//! Every message names the field by its path, the value, and the accepted form. Secrets are read by [`Field::secret`], which never
-//! shows any part of the value.
+//! Every message names the field by its path, the value, and the accepted form. Secrets are read by [`Field::secret`] and
+//! [`Field::hidden`], which never show any part of the value.
 
 use std::{fmt::Display, time::Duration};
 
@@ -110,6 +110,17 @@ impl<'a> Field<'a> {
             )));
         }
         Ok(text)
+    }
+
+    /// A non-empty string of any characters that no message may show.
+    pub(crate) fn hidden(&self) -> Result<&'a str> {
+        match self.value {
+            Value::String(text) if !text.is_empty() => Ok(text),
+            other => Err(self.wrong(format!(
+                "must be a non-empty string, got {} (the value is not shown)",
+                kind(other)
+            ))),
+        }
     }
 
     /// A finite number above zero.

@@ -3,6 +3,8 @@
 //! OpenAI's limiter is this bucket, exact to the millisecond in its 429 texts: `wait = (used + requested - limit) × window /
 //! limit`. Hence `level(t) = min(capacity, level + capacity / window · Δt)`. Our level may go below zero: that is room booked
 //! ahead, for a moment that has not come yet.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 /// A limit's state. Amounts are requests or tokens, times milliseconds on the store's clock.
 #[derive(Debug, Clone, Copy, PartialEq)]

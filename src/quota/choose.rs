@@ -5,6 +5,8 @@
 //! *Prompt caches* belong to an organization, so a request whose prefix may be cached has a home among the lanes: the largest
 //! product of its [affinity](Candidate::affinity) and the lane's limit, which is rendezvous hashing with weights. It goes there as
 //! long as that starts little enough later than the earliest lane, and within its patience; else to the next in the same order.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use std::cmp::Ordering;
 

@@ -4,11 +4,13 @@
 //! back meanwhile would go to whoever asks first: a large request would starve beside others that ask for little. So the
 //! store remembers those that it sent away, and lets nobody before them who came later or is less urgent. A claim ends
 //! by itself soon after its claimant should have come back: a crash leaves nothing.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::{Cost, volume::Volume};
 
 /// How long a claim lasts behind the moment when its claimant should ask again, in milliseconds: late timers, slow networks.
-const GRACE_MS: f64 = 1_000.0;
+pub(super) const GRACE_MS: f64 = 1_000.0;
 
 /// The claims on one lane.
 #[derive(Debug, Clone, PartialEq, Default)]

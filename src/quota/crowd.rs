@@ -3,18 +3,20 @@
 //! Requests that are sent within [`OVERTAKING_MS`] of each other reach OpenAI in any order. So what a reading says is left may
 //! lack requests that were booked before, and may have lost some that were booked later: by about as much as the crowd
 //! around it. A reading out of a large crowd is hardly worth believing; one of a request that was sent alone is exact.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::Cost;
 
 /// Requests that are sent within this time may overtake each other on the way, in milliseconds.
-const OVERTAKING_MS: f64 = 50.0;
+pub(super) const OVERTAKING_MS: f64 = 50.0;
 
 /// Those who were sent this long before the densest moment count as in the midst of it, in milliseconds: when they were booked
 /// nobody knew who would follow.
-const BEFORE_PEAK_MS: f64 = 2.0 * OVERTAKING_MS;
+pub(super) const BEFORE_PEAK_MS: f64 = 2.0 * OVERTAKING_MS;
 
 /// How fast the densest moment is forgotten, in milliseconds: about as long as answers to its requests come in.
-const PEAK_MEMORY_MS: f64 = 10_000.0;
+pub(super) const PEAK_MEMORY_MS: f64 = 10_000.0;
 
 /// What was sent close before a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -8,44 +8,46 @@
 //! *spread* times the sum of their squares; the spread is learned from readings, whose squared errors over the squares booked
 //! in between are its square. And the factor itself may be wrong, for all alike: that *doubt* is large on a new lane and goes
 //! with the volume that readings have confirmed. A booking leaves a margin for both. It lowers the burst, not the rate.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::volume::Volume;
 
 /// The time over which the factor is learned, in milliseconds: sums decay by e over it.
-const MEMORY_MS: f64 = 180_000.0;
+pub(super) const MEMORY_MS: f64 = 180_000.0;
 
 /// The factor begins at 1, with the weight of this share of a window's capacity.
-const PRIOR_SHARE: f64 = 0.04;
+pub(super) const PRIOR_SHARE: f64 = 0.04;
 
 /// No charge is believed to be further from our estimate than this.
-const FACTOR_RANGE: (f64, f64) = (0.25, 4.0);
+pub(super) const FACTOR_RANGE: (f64, f64) = (0.25, 4.0);
 
 /// Before any reading, charges are taken to scatter by this share around the factor, with the weight of some readings.
-const FIRST_SPREAD: f64 = 0.3;
-const FIRST_READINGS: f64 = 5.0;
+pub(super) const FIRST_SPREAD: f64 = 0.3;
+pub(super) const FIRST_READINGS: f64 = 5.0;
 
 /// The spread's bounds. Charges that never vary would otherwise make every reading unbelievable; a single error out of all
 /// proportion (an account that was in use already) would raise the margin for minutes.
-const SPREAD_RANGE: (f64, f64) = (0.02, 1.5);
+pub(super) const SPREAD_RANGE: (f64, f64) = (0.02, 1.5);
 
 /// What is left of a reading's weight in the spread with the next one: the last 50 or so count.
-const READING_MEMORY: f64 = 0.98;
+pub(super) const READING_MEMORY: f64 = 0.98;
 
 /// Our own count of requests is exact; what differs is somebody else's use.
-const SPREAD_OF_REQUESTS: f64 = 0.1;
+pub(super) const SPREAD_OF_REQUESTS: f64 = 0.1;
 
 /// How far the factor of a new lane may be off, upwards; halved twice as soon as readings have confirmed about this share of
 /// a window's capacity.
-const FIRST_DOUBT: f64 = 0.6;
-const DOUBT_SHARE: f64 = 0.1;
+pub(super) const FIRST_DOUBT: f64 = 0.6;
+pub(super) const DOUBT_SHARE: f64 = 0.1;
 
 /// The margin in standard deviations of the unconfirmed charges.
-const MARGIN_DEVIATIONS: f64 = 1.9;
+pub(super) const MARGIN_DEVIATIONS: f64 = 1.9;
 
 /// Bounds of the margin as shares of the capacity: the least, the most for scattering charges, the most for doubt.
-const LEAST_MARGIN: f64 = 0.002;
-const MOST_FOR_SPREAD: f64 = 0.2;
-const MOST_FOR_DOUBT: f64 = 0.4;
+pub(super) const LEAST_MARGIN: f64 = 0.002;
+pub(super) const MOST_FOR_SPREAD: f64 = 0.2;
+pub(super) const MOST_FOR_DOUBT: f64 = 0.4;
 
 /// The sums of one lane, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -3,8 +3,8 @@
 use super::Cost;
 use crate::{config::Limits, headers::Window};
 
-const MINUTE_MS: f64 = 60_000.0;
-const DAY_MS: f64 = 86_400_000.0;
+pub(super) const MINUTE_MS: f64 = 60_000.0;
+pub(super) const DAY_MS: f64 = 86_400_000.0;
 
 /// What a bucket counts, over which window. The order is that of a lane's buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

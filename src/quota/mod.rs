@@ -8,8 +8,9 @@
 //! A booking is *settled* when the answer is there: what its headers say is left corrects the books, what OpenAI did not
 //! count flows back, and what the answer taught (limits, the charge of an estimated token, a block) is kept.
 //!
-//! The state lives in a [`Store`]; the arithmetic in [`bucket`] and [`lane`] is pure, with the time as an argument in milliseconds
-//! on the store's clock.
+//! The state lives in a [`Store`]: [in memory](MemoryStore), or [in Redis](redis::RedisStore) for all processes of a pool. Redis does
+//! the arithmetic itself, in `redis/script.lua`: whoever changes it here changes it there, and a test compares both. Here the
+//! arithmetic in [`bucket`] and [`lane`] is pure, with the time as an argument in milliseconds on the store's clock.
 
 pub mod bucket;
 mod choose;
@@ -19,6 +20,7 @@ pub mod lane;
 mod learned;
 mod memory;
 mod metric;
+pub mod redis;
 mod volume;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};

@@ -1,4 +1,6 @@
 //! How much was booked on a lane, and what of it the last reading has confirmed.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::Cost;
 

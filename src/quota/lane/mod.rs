@@ -1,8 +1,10 @@
 //! One lane: the buckets of one quota group and one model group, and the block that a 429 puts on it.
 //!
 //! [`settle`] closes bookings: what their answers say is left corrects the books.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
-mod settle;
+pub(super) mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -18,20 +20,20 @@ use super::{
 use crate::{config::Limits, headers::Reading, outcome::LimitHit};
 
 /// The time in which a lane of unknown limits doubles what it may have under way, answers or not.
-const DOUBLING_MS: f64 = 1_000.0;
+pub(in crate::quota) const DOUBLING_MS: f64 = 1_000.0;
 
 /// Of requests and of tokens, among a lane's confirmed readings.
 const REQUESTS: usize = 0;
 const TOKENS: usize = 1;
 
 /// After so many answers without a reading of tokens, none is expected any more.
-const ANSWERS_WITHOUT_READING: u32 = 8;
+pub(in crate::quota) const ANSWERS_WITHOUT_READING: u32 = 8;
 
 /// The largest margin of a limit by day, as a share of it: what is kept back of it is lost until the next day.
-const MOST_OF_A_DAY: f64 = 0.02;
+pub(in crate::quota) const MOST_OF_A_DAY: f64 = 0.02;
 
 /// A lane of unknown limits counts as this many tokens per minute where prompts look for a home, until its first answer.
-const HOME_SHARE_OF_UNKNOWN: f64 = 200_000.0;
+pub(in crate::quota) const HOME_SHARE_OF_UNKNOWN: f64 = 200_000.0;
 
 /// The state of one lane. A metric without a bucket is not limited as far as we know.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,17 +63,17 @@ pub struct Lane {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Taken {
     /// What was taken: the estimate times the learned factor.
-    cost: Cost,
-    booked_ms: f64,
-    send_ms: f64,
+    pub(in crate::quota) cost: Cost,
+    pub(in crate::quota) booked_ms: f64,
+    pub(in crate::quota) send_ms: f64,
     /// The level of each bucket after the booking. A limit that was learned since was not part of it.
-    levels: [Option<f64>; 4],
+    pub(in crate::quota) levels: [Option<f64>; 4],
     /// The sums of corrections then.
-    corrected: [f64; 4],
+    pub(in crate::quota) corrected: [f64; 4],
     /// All that was booked until then, this included.
-    volume: Volume,
+    pub(in crate::quota) volume: Volume,
     /// What is sent close before.
-    near: Cost,
+    pub(in crate::quota) near: Cost,
 }
 
 /// How an attempt ended, for its lane.

@@ -11,6 +11,8 @@
 //! and the level and the sum move by a part of it. The reading of the latest request tells of all that were sent before it,
 //! answered or not; so a late answer to an earlier one has nothing to add and is passed over, and order makes no difference.
 //! How large the part is depends on the crowd that the request was sent in, where places may have changed on the wire.
+//!
+//! `redis/script.lua` does the same in Redis; change both.
 
 use super::{Bucket, End, Lane, REQUESTS, TOKENS, Taken};
 use crate::{
@@ -21,11 +23,11 @@ use crate::{
 
 /// The part of an error that is applied, besides trust. Less room than booked is believed at once, more by and by: the former
 /// costs a moment when it is wrong, the latter a 429.
-const GAIN_DOWN: f64 = 1.0;
-const GAIN_UP: f64 = 0.3;
+pub(in crate::quota) const GAIN_DOWN: f64 = 1.0;
+pub(in crate::quota) const GAIN_UP: f64 = 0.3;
 
 /// A reading that is believed less than this confirms nothing: the next one must tell what it could not.
-const CONFIRMING_TRUST: f64 = 0.5;
+pub(in crate::quota) const CONFIRMING_TRUST: f64 = 0.5;
 
 impl Lane {
     /// Closes a booking with what its attempt's end taught. `configured` are the user's limits.

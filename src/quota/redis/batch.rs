@@ -1,0 +1,232 @@
+//! What gathers for a model group while a round trip is under way, and goes with the next.
+
+use std::collections::HashMap;
+
+use redis::Value;
+use tokio::{sync::oneshot, task::AbortHandle};
+
+use super::{
+    keys::Keys,
+    wire::{self, Packer, Request},
+};
+use crate::{
+    error::{Error, Result},
+    quota::{Answer, Ask, Observation, Settlement, Standing},
+};
+
+/// Operations in one round trip: the script holds up everybody else for as long as it runs, a few microseconds for each.
+const MOST_IN_BATCH: usize = 128;
+
+/// What is kept to be sent again while Redis is away. The room of older bookings has flowed back long before so many are
+/// waiting.
+const MOST_KEPT: usize = 4_096;
+
+/// Something to do on the lanes of one model group.
+#[derive(Debug)]
+pub(super) enum Operation {
+    Book {
+        /// Moments are relative to the asking.
+        ask: Ask,
+        answer: oneshot::Sender<Result<Answer>>,
+    },
+    Look {
+        ask: Ask,
+        answer: oneshot::Sender<Result<Vec<Standing>>>,
+    },
+    Settle(Box<Settlement>),
+    Observe(Box<Observation>),
+    Withdraw {
+        /// The quota group on whose lane the claim stands.
+        claimed: usize,
+        claimant: u64,
+    },
+}
+
+impl Operation {
+    /// Whether nobody waits for its answer any more.
+    fn is_given_up(&self) -> bool {
+        match self {
+            Operation::Book { answer, .. } => answer.is_closed(),
+            Operation::Look { answer, .. } => answer.is_closed(),
+            _ => false,
+        }
+    }
+
+    /// Whether it tells what has happened, which stays true when it is sent later.
+    fn is_kept(&self) -> bool {
+        !matches!(self, Operation::Book { .. } | Operation::Look { .. })
+    }
+}
+
+/// The lanes of one model group, seen from here.
+#[derive(Debug, Default)]
+pub(super) struct Family {
+    /// In the order of asking.
+    waiting: Vec<Operation>,
+    /// What certainly has not run when it was sent; goes before all that waits.
+    kept: Vec<Operation>,
+    /// The task that carries batches, while there are any.
+    carrier: Option<AbortHandle>,
+    /// The quota group on whose lane the claim of each of our claimants stands.
+    claims: HashMap<u64, usize>,
+}
+
+impl Family {
+    pub(super) fn add(&mut self, operation: Operation) {
+        self.waiting.push(operation);
+    }
+
+    /// Forgets the claim of one who will not ask again.
+    pub(super) fn withdraw(&mut self, claimant: u64) {
+        if let Some(claimed) = self.claims.remove(&claimant) {
+            self.add(Operation::Withdraw { claimed, claimant });
+        }
+    }
+
+    /// Has a task carry what waits, unless one does.
+    pub(super) fn carry(&mut self, start: impl FnOnce() -> Option<AbortHandle>) {
+        if self.carrier.is_none() && !self.waiting.is_empty() {
+            self.carrier = start();
+        }
+    }
+
+    /// The next batch; `None` ends the task, as what is kept waits for somebody to ask.
+    pub(super) fn next(&mut self, keys: &Keys, model_group: &str, clock: String) -> Option<Batch> {
+        self.waiting.retain(|operation| !operation.is_given_up());
+        if self.waiting.is_empty() {
+            self.carrier = None;
+            return None;
+        }
+        let mut operations: Vec<Operation> = self.kept.drain(..).collect();
+        operations.append(&mut self.waiting);
+        if operations.len() > MOST_IN_BATCH {
+            self.waiting = operations.split_off(MOST_IN_BATCH);
+        }
+        let mut packer = Packer::new(keys, model_group, clock);
+        for operation in &operations {
+            match operation {
+                Operation::Book { ask, .. } => {
+                    packer.book(ask, self.claims.get(&ask.claimant).copied());
+                }
+                Operation::Look { ask, .. } => packer.look(ask),
+                Operation::Settle(settlement) => packer.settle(settlement),
+                Operation::Observe(observation) => packer.observe(observation),
+                Operation::Withdraw { claimed, claimant } => packer.withdraw(*claimed, *claimant),
+            }
+        }
+        Some(Batch {
+            request: packer.finish(),
+            operations,
+        })
+    }
+
+    /// Enters what an ask was told.
+    fn note_claim(&mut self, claimant: u64, claimed: Option<usize>) {
+        match claimed {
+            Some(claimed) => self.claims.insert(claimant, claimed),
+            None => self.claims.remove(&claimant),
+        };
+    }
+
+    /// Keeps what can be sent again.
+    fn keep(&mut self, operations: impl Iterator<Item = Operation>) {
+        self.kept.extend(operations.filter(Operation::is_kept));
+        let too_many = self.kept.len().saturating_sub(MOST_KEPT);
+        self.kept.drain(..too_many);
+    }
+
+    /// Its task was ended, or its thread's runtime was: nobody carries what waits, so those who wait for an answer are told
+    /// (their senders are dropped).
+    pub(super) fn interrupt(&mut self) {
+        self.carrier = None;
+        let waiting = std::mem::take(&mut self.waiting);
+        self.keep(waiting.into_iter());
+    }
+
+    /// Ends the task, if there is one.
+    pub(super) fn abort(&mut self) {
+        if let Some(carrier) = self.carrier.take() {
+            carrier.abort();
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    pub(super) fn is_idle(&self) -> bool {
+        self.carrier.is_none()
+            && self.waiting.is_empty()
+            && self.kept.is_empty()
+            && self.claims.is_empty()
+    }
+}
+
+/// What goes in one round trip.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) request: Request,
+    operations: Vec<Operation>,
+}
+
+/// An answer on its way to the one who waits for it.
+#[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
+pub(super) enum Delivery {
+    /// Of a claimant.
+    Booking(oneshot::Sender<Result<Answer>>, u64, Result<Answer>),
+    Standings(
+        oneshot::Sender<Result<Vec<Standing>>>,
+        Result<Vec<Standing>>,
+    ),
+}
+
+impl Batch {
+    /// Reads the script's answer and notes the claims. `None` where it makes no sense.
+    pub(super) fn answered(&mut self, value: &Value, family: &mut Family) -> Option<Vec<Delivery>> {
+        let mut answers = wire::answers(value)?.into_iter();
+        let mut deliveries = Vec::new();
+        for operation in self.operations.drain(..) {
+            match operation {
+                Operation::Book { ask, answer } => {
+                    let (said, claimed) = wire::booked(&ask, &answers.next()?)?;
+                    family.note_claim(ask.claimant, claimed);
+                    deliveries.push(Delivery::Booking(answer, ask.claimant, Ok(said)));
+                }
+                Operation::Look { answer, .. } => {
+                    let standings = wire::standings(&answers.next()?);
+                    deliveries.push(Delivery::Standings(answer, Ok(standings)));
+                }
+                _ => {}
+            }
+        }
+        Some(deliveries)
+    }
+
+    /// Redis failed. Those who wait for an answer are told. What certainly has not run is kept, and then what has gathered
+    /// meanwhile would meet the same: the task ends, instead of trying over and over.
+    pub(super) fn failed(
+        self,
+        may_have_run: bool,
+        error: &Error,
+        family: &mut Family,
+    ) -> Vec<Delivery> {
+        let mut operations = self.operations;
+        if !may_have_run {
+            operations.append(&mut family.waiting);
+        }
+        let mut deliveries = Vec::new();
+        let mut others = Vec::new();
+        for operation in operations {
+            match operation {
+                Operation::Book { ask, answer } => {
+                    deliveries.push(Delivery::Booking(answer, ask.claimant, Err(error.clone())));
+                }
+                Operation::Look { answer, .. } => {
+                    deliveries.push(Delivery::Standings(answer, Err(error.clone())));
+                }
+                other => others.push(other),
+            }
+        }
+        if !may_have_run {
+            family.keep(others.into_iter());
+        }
+        deliveries
+    }
+}

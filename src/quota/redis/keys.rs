@@ -1,0 +1,66 @@
+//! The names of the keys: the same in all processes of a pool, and of one model group all in one slot.
+
+use std::sync::Arc;
+
+/// What names the lanes of a pool.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pool: String,
+    /// By the quota group's index.
+    groups: Vec<Arc<str>>,
+}
+
+impl Keys {
+    pub(super) fn new(pool: &str, groups: Vec<Arc<str>>) -> Self {
+        Keys {
+            // A colon ends the pool's name, so that no pool can have the lanes of another.
+            pool: escaped(pool).replace(':', "%3A"),
+            groups,
+        }
+    }
+
+    /// The key of the last ticket that a model group has given.
+    pub(super) fn line(&self, model_group: &str) -> String {
+        format!("{}:line", self.tag(model_group))
+    }
+
+    /// The key of a lane.
+    pub(super) fn lane(&self, model_group: &str, quota_group: usize) -> String {
+        let tag = self.tag(model_group);
+        match self.groups.get(quota_group) {
+            Some(name) => format!("{tag}:lane:{name}"),
+            // A group that came after the store was made has at least a lane of its own.
+            None => format!("{tag}:lane:#{quota_group}"),
+        }
+    }
+
+    fn tag(&self, model_group: &str) -> String {
+        format!("orm:{{{}:{}}}", self.pool, escaped(model_group))
+    }
+}
+
+/// A name without braces, which would end the part of the key that decides on its slot.
+fn escaped(name: &str) -> String {
+    name.replace('%', "%25")
+        .replace('{', "%7B")
+        .replace('}', "%7D")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_readable_and_no_two_pools_share_any() {
+        let keys = Keys::new("shop", vec!["acme".into()]);
+        assert_eq!(keys.line("gpt-4o"), "orm:{shop:gpt-4o}:line");
+        assert_eq!(keys.lane("gpt-4o", 0), "orm:{shop:gpt-4o}:lane:acme");
+        assert_eq!(keys.lane("gpt-4o", 1), "orm:{shop:gpt-4o}:lane:#1");
+        let odd = Keys::new("a:{b}", vec![]);
+        assert_eq!(odd.line("ft:c}"), "orm:{a%3A%7Bb%7D:ft:c%7D}:line");
+        assert_ne!(
+            Keys::new("a:b", vec![]).line("c"),
+            Keys::new("a", vec![]).line("b:c")
+        );
+    }
+}

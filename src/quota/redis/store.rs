@@ -1,0 +1,324 @@
+//! The shared store: the lanes of all processes of a pool, in Redis.
+//!
+//! One script does a batch of operations on the lanes of one model group, as one step. While its round trip is under way new
+//! operations gather and go with the next one: a lone request pays one round trip before it is sent and none after, and under
+//! load many requests share one.
+//!
+//! Times in a booking are on the clock of Redis. Moments of the caller's clock go to Redis relative to its now.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    Connection, Failure,
+    batch::{Batch, Delivery, Family, Operation},
+    keys::Keys,
+    script,
+};
+use crate::{
+    error::{Code, Error, Result},
+    headers::Reading,
+    quota::{
+        Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store, Unspent,
+    },
+};
+
+/// Lanes in Redis.
+///
+/// Its tasks live for a few round trips each, and end with the store. What was settled in the last moment before can be lost
+/// with them; the room flows back as time passes.
+#[derive(Debug)]
+pub struct RedisStore {
+    shared: Arc<Shared>,
+}
+
+/// What the store and its tasks have in common.
+#[derive(Debug)]
+struct Shared {
+    connection: Arc<Connection>,
+    keys: Keys,
+    // Locked for a few instructions, never over an await.
+    state: Mutex<State>,
+    /// The time that the script is told instead of looking at its clock.
+    #[cfg(test)]
+    clock: Mutex<Option<f64>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    families: HashMap<Arc<str>, Family>,
+    /// The store is gone: no task begins any more.
+    is_closed: bool,
+}
+
+impl RedisStore {
+    /// A store for the pool of this name. `groups` are the names of its quota groups, by their indices: those of one name
+    /// share their limits, in whatever process.
+    pub fn new(connection: Arc<Connection>, pool: &str, groups: Vec<Arc<str>>) -> Self {
+        RedisStore {
+            shared: Arc::new(Shared {
+                connection,
+                keys: Keys::new(pool, groups),
+                state: Mutex::default(),
+                #[cfg(test)]
+                clock: Mutex::default(),
+            }),
+        }
+    }
+
+    /// From now on the script takes this for the time.
+    #[cfg(test)]
+    pub(super) fn set_clock(&self, now_ms: f64) {
+        *self.shared.clock.lock().unwrap() = Some(now_ms);
+    }
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.is_closed = true;
+        for family in state.families.values_mut() {
+            family.abort();
+        }
+    }
+}
+
+impl Shared {
+    /// Changes what waits for a model group, and sends it unless a round trip is under way.
+    fn with_family(self: &Arc<Self>, model_group: &Arc<str>, change: impl FnOnce(&mut Family)) {
+        let mut state = self.state();
+        let is_closed = state.is_closed;
+        let family = state.families.entry(model_group.clone()).or_default();
+        change(family);
+        family.carry(|| {
+            if is_closed {
+                return None;
+            }
+            // Outside of a runtime nothing can be sent; it goes with what the next one has to say.
+            let runtime = Handle::try_current().ok()?;
+            let task = runtime.spawn(carry(self.clone(), model_group.clone()));
+            Some(task.abort_handle())
+        });
+        if family.is_idle() {
+            state.families.remove(model_group);
+        }
+    }
+
+    fn next(&self, model_group: &Arc<str>) -> Option<Batch> {
+        let mut state = self.state();
+        let family = state.families.get_mut(model_group)?;
+        let batch = family.next(&self.keys, model_group, self.clock());
+        if family.is_idle() {
+            state.families.remove(model_group);
+        }
+        batch
+    }
+
+    /// Gives everybody the answer.
+    fn deliver(
+        self: &Arc<Self>,
+        model_group: &Arc<str>,
+        mut batch: Batch,
+        answer: Result<redis::Value, Failure>,
+    ) {
+        let deliveries = {
+            let mut state = self.state();
+            let family = state.families.entry(model_group.clone()).or_default();
+            match answer {
+                Ok(value) => batch
+                    .answered(&value, family)
+                    .ok_or_else(|| self.error("its answer makes no sense"))
+                    .unwrap_or_else(|error| batch.failed(true, &error, family)),
+                Err(failure) => {
+                    let error = self.error(&failure.to_string());
+                    batch.failed(failure.may_have_run(), &error, family)
+                }
+            }
+        };
+        for delivery in deliveries {
+            match delivery {
+                Delivery::Booking(to, claimant, answer) => {
+                    if let Err(Ok(answer)) = to.send(answer) {
+                        self.undo(claimant, model_group, answer);
+                    }
+                }
+                // Nobody wants to know any more.
+                Delivery::Standings(to, standings) => drop(to.send(standings)),
+            }
+        }
+    }
+
+    /// Gives back what was booked, or entered, for one who has gone away.
+    fn undo(self: &Arc<Self>, claimant: u64, model_group: &Arc<str>, answer: Answer) {
+        self.with_family(model_group, |family| match answer {
+            Answer::Booked(booking) => family.add(unsent(booking)),
+            Answer::Later { .. } => family.withdraw(claimant),
+            Answer::Never { .. } => {}
+        });
+    }
+
+    fn error(&self, what: &str) -> Error {
+        let server = self.connection.describe();
+        // Most failures begin with the server; one of many servers is named beside the whole.
+        let what = match what.starts_with(server) {
+            true => what.to_owned(),
+            false => format!("{server}: {what}"),
+        };
+        let message = format!(
+            "No room was booked, for the limits are in Redis: {what}. Check that it runs and can be reached from here; nothing \
+             was sent to OpenAI, so the request can be made again."
+        );
+        Error::new(Code::Store, message)
+    }
+
+    fn clock(&self) -> String {
+        #[cfg(test)]
+        if let Some(now_ms) = *self.clock.lock().unwrap() {
+            return now_ms.to_string();
+        }
+        String::new()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code under the lock panics halfway through a change, so the state is whole even then.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Carries batch after batch until nothing waits.
+async fn carry(shared: Arc<Shared>, model_group: Arc<str>) {
+    let carrier = Carrier {
+        shared,
+        model_group,
+        is_done: false,
+    };
+    carrier.run().await;
+}
+
+/// A task that carries batches. Ended before it is done, it leaves its place to another.
+struct Carrier {
+    shared: Arc<Shared>,
+    model_group: Arc<str>,
+    is_done: bool,
+}
+
+impl Carrier {
+    async fn run(mut self) {
+        while let Some(batch) = self.shared.next(&self.model_group) {
+            let answer = script::run(&self.shared.connection, &batch.request).await;
+            self.shared.deliver(&self.model_group, batch, answer);
+        }
+        self.is_done = true;
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        if !self.is_done
+            && let Some(family) = self.shared.state().families.get_mut(&self.model_group)
+        {
+            family.interrupt();
+        }
+    }
+}
+
+/// One who waits to be told whether there is room. Dropped, it leaves nothing taken behind.
+struct Waiting<'a> {
+    shared: &'a Arc<Shared>,
+    ask: &'a Ask,
+    answer: oneshot::Receiver<Result<Answer>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // From here on whoever answers finds it closed and gives the room back; what has come before is given back here.
+        self.answer.close();
+        if let Ok(Ok(answer)) = self.answer.try_recv() {
+            let (claimant, model_group) = (self.ask.claimant, &self.ask.model_group);
+            self.shared.undo(claimant, model_group, answer);
+        }
+    }
+}
+
+/// The end of a booking that nobody wanted.
+fn unsent(booking: Booking) -> Operation {
+    Operation::Settle(Box::new(Settlement {
+        booking,
+        refused: false,
+        unspent: Unspent::All,
+        reading: Reading::default(),
+        limit_hit: None,
+        block_ms: None,
+    }))
+}
+
+/// The ask with moments from now on.
+fn from_now(ask: &Ask, now_ms: f64) -> Ask {
+    let candidates = ask.candidates.iter().map(|candidate| Candidate {
+        not_before_ms: candidate.not_before_ms - now_ms,
+        ..candidate.clone()
+    });
+    Ask {
+        candidates: candidates.collect(),
+        ..ask.clone()
+    }
+}
+
+impl Store for RedisStore {
+    fn book<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Answer>> {
+        Box::pin(async move {
+            let (sender, receiver) = oneshot::channel();
+            let mut waiting = Waiting {
+                shared: &self.shared,
+                ask,
+                answer: receiver,
+            };
+            self.shared.with_family(&ask.model_group, |family| {
+                family.add(Operation::Book {
+                    ask: from_now(ask, now_ms),
+                    answer: sender,
+                });
+            });
+            let answer = (&mut waiting.answer).await;
+            answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
+        })
+    }
+
+    fn withdraw(&self, model_group: &str, claimant: u64) {
+        let model_group: Arc<str> = model_group.into();
+        self.shared
+            .with_family(&model_group, |family| family.withdraw(claimant));
+    }
+
+    fn settle(&self, settlement: Settlement, _now_ms: f64) {
+        let model_group = settlement.booking.model_group.clone();
+        let operation = Operation::Settle(Box::new(settlement));
+        self.shared
+            .with_family(&model_group, |family| family.add(operation));
+    }
+
+    fn observe(&self, observation: Observation, _now_ms: f64) {
+        let model_group = observation.model_group.clone();
+        let operation = Operation::Observe(Box::new(observation));
+        self.shared
+            .with_family(&model_group, |family| family.add(operation));
+    }
+
+    fn look<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Vec<Standing>>> {
+        Box::pin(async move {
+            let (sender, receiver) = oneshot::channel();
+            self.shared.with_family(&ask.model_group, |family| {
+                family.add(Operation::Look {
+                    ask: from_now(ask, now_ms),
+                    answer: sender,
+                });
+            });
+            let answer = receiver.await;
+            answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
+        })
+    }
+}
