@@ -259,7 +259,7 @@ impl Fleet<'_> {
         let process = self.requests[flight.request].process;
         let known = &self.processes[process].known[flight.account];
         if flight.booking.wait_ms > 0.0 && known.blocked_until_ms > now_ms {
-            self.tell_store(wire::given_back(flight.booking), now_ms);
+            self.tell_store(Settlement::unsent(flight.booking), now_ms);
             self.trails[flight.request].is_repeat = true;
             self.join(flight.request, now_ms);
             return;

@@ -43,18 +43,6 @@ pub(crate) fn settlement(booking: Booking, reply: &Reply) -> Settlement {
     }
 }
 
-/// The settlement of a booking that was never sent.
-pub(crate) fn given_back(booking: Booking) -> Settlement {
-    Settlement {
-        booking,
-        refused: false,
-        unspent: Unspent::All,
-        reading: Reading::default(),
-        limit_hit: None,
-        block_ms: None,
-    }
-}
-
 /// The headers' numbers as the manager reads them. Resets come in whole milliseconds, cut.
 fn reading(readings: &simulator::Readings) -> Reading {
     Reading {

@@ -174,6 +174,20 @@ pub struct Settlement {
     pub block_ms: Option<f64>,
 }
 
+impl Settlement {
+    /// The end of a booking that was never sent.
+    pub fn unsent(booking: Booking) -> Self {
+        Settlement {
+            booking,
+            refused: false,
+            unspent: Unspent::All,
+            reading: Reading::default(),
+            limit_hit: None,
+            block_ms: None,
+        }
+    }
+}
+
 /// What a caller learned about a lane by a request of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {

@@ -21,10 +21,7 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    headers::Reading,
-    quota::{
-        Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store, Unspent,
-    },
+    quota::{Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store},
 };
 
 /// Lanes in Redis.
@@ -246,14 +243,7 @@ impl Drop for Waiting<'_> {
 
 /// The end of a booking that nobody wanted.
 fn unsent(booking: Booking) -> Operation {
-    Operation::Settle(Box::new(Settlement {
-        booking,
-        refused: false,
-        unspent: Unspent::All,
-        reading: Reading::default(),
-        limit_hit: None,
-        block_ms: None,
-    }))
+    Operation::Settle(Box::new(Settlement::unsent(booking)))
 }
 
 /// The ask with moments from now on.

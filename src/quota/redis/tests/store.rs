@@ -8,10 +8,8 @@ use serde_json::json;
 use super::{cluster::Masters, servers::Server, *};
 use crate::{
     config::Limits,
-    headers::Reading,
     quota::{
-        Answer, Ask, Booking, Candidate, Cost, Settlement, Standing, Store, Unspent,
-        redis::RedisStore,
+        Answer, Ask, Booking, Candidate, Cost, Settlement, Standing, Store, redis::RedisStore,
     },
 };
 
@@ -65,17 +63,6 @@ pub(super) async fn booked(store: &RedisStore, ask: &Ask) -> Booking {
 
 pub(super) async fn look(store: &RedisStore, groups: &[usize]) -> Vec<Standing> {
     store.look(&ask(0, 1.0, groups), 0.0).await.unwrap()
-}
-
-pub(super) fn unsent(booking: Booking) -> Settlement {
-    Settlement {
-        booking,
-        refused: false,
-        unspent: Unspent::All,
-        reading: Reading::default(),
-        limit_hit: None,
-        block_ms: None,
-    }
 }
 
 /// How often a command was called since the server started.
@@ -141,11 +128,11 @@ async fn bookings_at_once_share_round_trips_and_one_alone_pays_one() {
     // The script is known, and a settlement costs nobody a wait.
     let booking = booked(&store, &ask(1, 10.0, &[0])).await;
     let before = calls(&direct, "evalsha").await;
-    store.settle(unsent(booking), 0.0);
+    store.settle(Settlement::unsent(booking), 0.0);
     let asks: Vec<Ask> = (1..=64).map(|each| ask(each, 100.0, &[0, 1, 2])).collect();
     let bookings = join_all(asks.iter().map(|ask| booked(&store, ask))).await;
     for booking in bookings {
-        store.settle(unsent(booking), 0.0);
+        store.settle(Settlement::unsent(booking), 0.0);
     }
     look(&store, &[0]).await;
     let after = calls(&direct, "evalsha").await;
@@ -161,7 +148,7 @@ async fn a_settlement_finds_its_way_after_the_scripts_were_flushed() {
     let (store, direct) = (store_on(&server), connection(&target(&server), PATIENT));
     let booking = booked(&store, &ask(1, 30_000.0, &[0])).await;
     text(&direct, "SCRIPT FLUSH").await;
-    store.settle(unsent(booking), 0.0);
+    store.settle(Settlement::unsent(booking), 0.0);
     assert_eq!(look(&store, &[0]).await[0].tokens_left, Some(60_000.0));
 }
 
@@ -250,7 +237,7 @@ async fn a_cluster_has_all_lanes_of_a_model_in_one_place() {
         let first = booked(&store, &asked).await;
         let second = booked(&store, &asked).await;
         assert_ne!(first.quota_group, second.quota_group);
-        store.settle(unsent(first), 0.0);
+        store.settle(Settlement::unsent(first), 0.0);
         let standings = store.look(&asked, 0.0).await.unwrap();
         assert!(standings[0].tokens_left >= Some(59_000.0), "{standings:?}");
     }
