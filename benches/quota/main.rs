@@ -5,11 +5,12 @@
 //! real network, the error of every estimate, and what a [`scenario`] adds: somebody else on the same account, a limit that
 //! changes, an account that fails. Ten minutes pass in a second or so, and the same seed gives the same table.
 //!
-//! Three questions are asked of each scenario, and the `met` column answers them:
+//! Four questions are asked of each scenario, and the `met` column answers them:
 //!
 //! - Is all that the accounts offer used, while somebody waits for it?
 //! - Is nothing sent that has no room (a 429)?
 //! - Does nobody wait much longer than with a server that knows everything and serves in order ([`ideal`])?
+//! - Where prompts repeat: is nearly all cached that a single account would have had cached?
 //!
 //! A last section times a booking, the one step that every request pays for.
 //!

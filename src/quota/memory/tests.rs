@@ -176,12 +176,8 @@ fn a_settlement_gives_back_what_was_not_counted_and_blocks_the_lane() {
     let booking = booked(store.book_now(&question, 0.0));
     store.settle(
         Settlement {
-            booking,
-            refused: false,
-            unspent: Unspent::All,
-            reading: Reading::default(),
-            limit_hit: None,
             block_ms: Some(150.0),
+            ..Settlement::unsent(booking)
         },
         0.0,
     );
