@@ -197,17 +197,14 @@ impl Scheduler {
                 None
             } else {
                 match self
-                    .book(want, candidates, &claim, now_ms, deadline)
+                    .book(want, candidates, &mut claim, now_ms, deadline)
                     .await?
                 {
                     Booked::Permit(permit, wait) => {
                         claim.is_booked();
                         return Ok((permit, wait));
                     }
-                    Booked::AskAgain(after) => {
-                        claim.is_entered = true;
-                        Some(after)
-                    }
+                    Booked::AskAgain(after) => Some(after),
                 }
             };
             let ask_again = [ask_again, end_of_park].into_iter().flatten().min();
@@ -234,7 +231,7 @@ impl Scheduler {
         self: &Arc<Self>,
         want: &Want,
         candidates: Candidates,
-        claim: &Claim<'_>,
+        claim: &mut Claim<'_>,
         now_ms: f64,
         deadline: Instant,
     ) -> Result<Booked> {
@@ -280,6 +277,8 @@ impl Scheduler {
                 ask_again_ms,
                 wait_ms,
             } => {
+                // Before anything else: a caller that is refused for it must take it back as well.
+                claim.is_entered = true;
                 let wait = milliseconds(wait_ms);
                 if is_after(wait, deadline) {
                     return Err(self.too_late(want, Some(wait)).await);

@@ -211,3 +211,18 @@ async fn no_cache_is_worth_more_than_the_callers_patience() {
     assert_eq!(spend(&scheduler, &patient).await, 0);
     assert!(started.elapsed() > Duration::ZERO);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_is_refused_keeps_no_place_before_others() {
+    let scheduler = spent_account().await;
+    let hurried = Want {
+        patience: Duration::from_secs(10),
+        ..want(600.0)
+    };
+    let error = scheduler.admit(&hurried).await.unwrap_err();
+    assert_eq!(error.code(), Code::Wait);
+    let started = Instant::now();
+    spend(&scheduler, &want(60.0)).await;
+    // 60 tokens and a margin of 70.2 since the account was spent; behind the refused one it would be a minute.
+    assert_eq!(started.elapsed(), Duration::from_millis(13_020));
+}
