@@ -13,12 +13,9 @@ use futures_util::future::join_all;
 use openai_request_manager::{
     config::{Limits, RedisTarget},
     headers::{Meter, Reading},
-    quota::{
-        Answer, Ask, Candidate, Cost, Settlement, Store, Unspent,
-        redis::{Connection, RedisStore, TimeLimits},
-    },
+    quota::{Answer, Ask, Candidate, Cost, Settlement, Store, Unspent, redis::RedisStore},
+    redis::{Connection, TimeLimits, cmd, from_redis_value},
 };
-use redis::cmd;
 
 const TOKENS_PER_MINUTE: f64 = 3e9;
 
@@ -116,7 +113,7 @@ async fn request(store: &RedisStore, ask: &Ask, answer_ms: u64) {
 async fn spent(connection: &Connection) -> [f64; 3] {
     let info = |section: &'static str| async move {
         let answer = connection.run(cmd("INFO").arg(section)).await;
-        redis::from_redis_value::<String>(answer.expect("an answer")).expect("a text")
+        from_redis_value::<String>(answer.expect("an answer")).expect("a text")
     };
     let number = |text: &str, start: &str| {
         let rest = text.split(start).nth(1).unwrap_or("0");

@@ -16,16 +16,17 @@
 //!
 //! # The rooms
 //!
-//! A room uses only rooms of a smaller number (a test holds this). Decisions below layer 4 take the time as an argument.
+//! A room uses only rooms of a smaller number (a test holds this). Decisions below layer 5 take the time as an argument.
 //!
 //! | | room | what it is for |
 //! |-|-|-|
-//! | 6 | `binding` | the boundary to JavaScript; the only room that knows napi; converts, decides nothing |
-//! | 5 | [`manager`] | the life of one request: count, book, send, judge, settle, again or done |
-//! | 4 | [`scheduler`] | waiting callers, and which account serves them; the permit that gives its room back |
-//! | 4 | [`client`] | one HTTP call to one account; the only room that knows the HTTP client |
-//! | 4 | [`simulator`] | an OpenAI server on loopback with exact limits, for users' tests and ours |
-//! | 3 | [`quota`] | lanes and buckets; the store trait, the store in memory, and the one in Redis, in the only folder that knows its library |
+//! | 7 | `binding` | the boundary to JavaScript; the only room that knows napi; converts, decides nothing |
+//! | 6 | [`manager`] | the life of one request: count, book, send, judge, settle, again or done |
+//! | 5 | [`scheduler`] | waiting callers, and which account serves them; the permit that gives its room back |
+//! | 5 | [`client`] | one HTTP call to one account; the only room that knows the HTTP client |
+//! | 5 | [`simulator`] | an OpenAI server on loopback with exact limits, for users' tests and ours |
+//! | 4 | [`quota`] | lanes and buckets; the store trait, the store in memory, and the one in Redis |
+//! | 3 | [`redis`] | the connection to a Redis of any kind; the only room that knows its library |
 //! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the tokenizer |
 //! | 2 | [`config`] | user settings become types that cannot be wrong |
 //! | 2 | [`outcome`] | (status, headers, body) → what an answer means |
@@ -46,6 +47,7 @@ pub mod manager;
 pub mod models;
 pub mod outcome;
 pub mod quota;
+pub mod redis;
 pub mod scheduler;
 pub mod simulator;
 #[cfg(test)]

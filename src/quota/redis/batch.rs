@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use redis::Value;
 use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
@@ -12,6 +11,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     quota::{Answer, Ask, Observation, Settlement, Standing},
+    redis::Value,
 };
 
 /// Operations in one round trip: the script holds up everybody else for as long as it runs, a few microseconds for each.

@@ -1,10 +1,4 @@
-//! Redis: the store that all processes of a pool share, and the connection to one server, the master of Sentinels, or a cluster.
-//!
-//! A [`Connection`] belongs to whoever made it and may be used by any number of callers at once; they share its sockets. It
-//! connects when it is first needed and again when it was lost. Nothing waits longer than its [`TimeLimits`] say.
-//!
-//! No command is ever sent twice unless Redis itself said that it did not run it (`MOVED`, `ASK`): what the connection carries are
-//! bookings and counts, and a count that is sent twice is wrong. So every [`Failure`] tells whether the command may have run.
+//! The lanes in Redis: the store that all processes of a pool share.
 //!
 //! ```text
 //! store        bookings and settlements of callers → batches
@@ -12,33 +6,14 @@
 //!   keys         the names of lanes
 //!   wire         operations and answers as bytes
 //!   script       runs script.lua, the arithmetic of the lanes
-//! connection   the commands of callers → one round trip each
-//!   cluster      which server has the key's slot (slots), and what to do when it has moved
-//!     line         one server: connected, lost, connected again after a growing pause
-//!       server       which server that is: an address, or the master that Sentinels name
-//!         dial         TCP, Unix socket, TLS (tls), login
-//! failure      what went wrong, in one of a few kinds
 //! ```
 
 mod batch;
-mod cluster;
-mod connection;
-mod dial;
-mod failure;
 mod keys;
-mod line;
 mod script;
-mod server;
-mod slots;
 mod store;
 #[cfg(test)]
-pub(crate) mod tests;
-mod tls;
+mod tests;
 mod wire;
 
-pub use self::{
-    connection::Connection,
-    dial::TimeLimits,
-    failure::{Failure, FailureKind},
-    store::RedisStore,
-};
+pub use self::store::RedisStore;

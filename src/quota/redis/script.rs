@@ -2,13 +2,11 @@
 
 use std::sync::LazyLock;
 
-use redis::{Cmd, Script, Value, cmd};
-
-use super::{
-    Connection, Failure, FailureKind,
-    wire::{self, Request},
+use super::wire::{self, Request};
+use crate::{
+    quota::{Because, Metric, Unspent, choose, claims, crowd, lane, lane::settle, learned},
+    redis::{Cmd, Connection, Failure, Script, Value},
 };
-use crate::quota::{Because, Metric, Unspent, choose, claims, crowd, lane, lane::settle, learned};
 
 /// A lane is kept for this long after its buckets are full, in milliseconds: what it has learned is of use, and answers may
 /// still be under way.
@@ -72,12 +70,8 @@ const NUMBERS: [(&str, f64); 48] = [
     ("LINE_KEPT_MS", LINE_KEPT_MS),
 ];
 
-/// The script, with the hash under which Redis keeps it.
-static SCRIPT: LazyLock<(String, Script)> = LazyLock::new(|| {
-    let text = with_numbers(include_str!("script.lua"));
-    let script = Script::new(&text);
-    (text, script)
-});
+static SCRIPT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(with_numbers(include_str!("script.lua"))));
 
 /// In the script metrics are counted from 1, as Lua counts.
 const fn metric(metric: Metric) -> f64 {
@@ -104,28 +98,17 @@ fn with_numbers(text: &str) -> String {
     filled
 }
 
-/// Runs a batch: one round trip, and a second one where Redis does not know the script (any more).
+/// Runs a batch.
 pub(super) async fn run(connection: &Connection, request: &Request) -> Result<Value, Failure> {
-    let (text, script) = &*SCRIPT;
-    let by_hash = command("EVALSHA", script.get_hash(), request);
-    match connection.run(&by_hash).await {
-        Err(failure) if failure.kind() == FailureKind::ScriptMissing => {
-            connection.run(&command("EVAL", text, request)).await
-        }
-        answer => answer,
-    }
-}
-
-fn command(name: &str, script: &str, request: &Request) -> Cmd {
-    let mut command = cmd(name);
-    command
-        .arg(script)
-        .arg(request.keys.len())
-        .arg(&request.keys)
-        .arg(&request.clock)
-        .arg(&request.limits)
-        .arg(&request.operations);
-    command
+    let words = |command: &mut Cmd| {
+        command
+            .arg(request.keys.len())
+            .arg(&request.keys)
+            .arg(&request.clock)
+            .arg(&request.limits)
+            .arg(&request.operations);
+    };
+    SCRIPT.run(connection, words).await
 }
 
 #[cfg(test)]

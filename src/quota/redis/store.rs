@@ -14,7 +14,6 @@ use std::{
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
-    Connection, Failure,
     batch::{Batch, Delivery, Family, Operation},
     keys::Keys,
     script,
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     error::{Code, Error, Result},
     quota::{Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store},
+    redis::{Connection, Failure, Value},
 };
 
 /// Lanes in Redis.
@@ -120,7 +120,7 @@ impl Shared {
         self: &Arc<Self>,
         model_group: &Arc<str>,
         mut batch: Batch,
-        answer: Result<redis::Value, Failure>,
+        answer: Result<Value, Failure>,
     ) {
         let deliveries = {
             let mut state = self.state();

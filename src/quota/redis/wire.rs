@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 
-use redis::Value;
-
 use super::keys::Keys;
 use crate::{
     config::Limits,
@@ -15,6 +13,7 @@ use crate::{
         Answer, Ask, Because, Booking, Cost, Metric, Observation, Settlement, Standing,
         lane::Taken, volume::Volume,
     },
+    redis::Value,
 };
 
 /// What an answer begins with.

@@ -7,14 +7,14 @@ use super::{super::FailureKind, servers::Server, *};
 /// The slot of `foo`, which the second server has at first.
 const FOO: &str = "12182";
 
-pub(super) struct Masters {
+pub(crate) struct Masters {
     servers: Vec<Server>,
-    pub(super) direct: Vec<Connection>,
+    pub(crate) direct: Vec<Connection>,
 }
 
 impl Masters {
     /// Three servers that have a third of the slots each: 0 to 4999, 10000 to 16383, 5000 to 9999.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let servers: Vec<Server> = (0..3)
             .map(|_| Server::start(&["--cluster-enabled", "yes", "--requirepass", "pass"]))
             .collect();
@@ -53,7 +53,7 @@ impl Masters {
         Masters { servers, direct }
     }
 
-    pub(super) fn connection(&self) -> Connection {
+    pub(crate) fn connection(&self) -> Connection {
         let nodes: Vec<Json> = self.servers[..2].iter().map(at).collect();
         connection(&json!({"cluster": nodes, "password": "pass"}), PATIENT)
     }
