@@ -48,11 +48,14 @@ export declare class Simulation {
 /** Counts the tokens of a short text on the calling thread. */
 export declare function countTextSync(text: string, model: string): number
 
-/** Makes a pool from a configuration's JSON text; returns an error's JSON text where that is wrong. */
-export declare function openPool(completions: Completions, config: string): Pool | string
+/**
+ * Makes a pool from a configuration's JSON text, and that of the Redis which it shares with others, if any; returns an error's JSON
+ * text where one is wrong.
+ */
+export declare function openPool(completions: Completions, config: string, redis?: string | undefined | null): Pool | string
 
 /** Makes a pool from the environment's accounts; returns an error's JSON text where there are none. */
-export declare function openPoolFromEnvironment(completions: Completions, apiKey?: string | undefined | null, apiKeys?: string | undefined | null, baseUrl?: string | undefined | null): Pool | string
+export declare function openPoolFromEnvironment(completions: Completions, apiKey?: string | undefined | null, apiKeys?: string | undefined | null, baseUrl?: string | undefined | null, redis?: string | undefined | null): Pool | string
 
 /** What a call asks of a pool. Its argument is JSON text. */
 export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'determineKey' | 'record' | 'status' | 'close'

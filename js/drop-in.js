@@ -1,28 +1,59 @@
 // @ts-check
 'use strict'
 
-// The four functions of the older JavaScript module, on one default pool.
+// The four functions of the older JavaScript module, on the default pool: one for each Redis that callers name.
 
 const { wrongArgument } = require('./errors.js')
 const { readEnd } = require('./events.js')
 const { openPool, openPoolFromEnvironment, run } = require('./pool.js')
-const { checkRedis } = require('./redis-source.js')
+const { isClient, redisTarget } = require('./redis-source.js')
 
+/** What `configure` was given; the environment's accounts without. */
+let configuration
+/** The pool of calls that name no Redis. */
 let defaultPool
+/** Pools by their target's JSON, and by what callers pass again and again: URLs and clients. */
+let pools = new Map()
+let poolsByUrl = new Map()
+let poolsByClient = new WeakMap()
 
 /** Replaces the default pool; requests in flight end on the old one. */
 function configure(config) {
-  defaultPool = openPool(config)
+  const target = redisTarget(config?.redis)
+  const pool = openPool(config, target)
+  configuration = config
+  defaultPool = pool
+  pools = new Map([[JSON.stringify(target), pool]])
+  poolsByUrl = new Map()
+  poolsByClient = new WeakMap()
 }
 
-function pool() {
-  defaultPool ??= openPoolFromEnvironment()
-  return defaultPool
+/** The pool that shares its books in the Redis that a caller names. */
+function poolOf(redis) {
+  if (redis == null) {
+    defaultPool ??= poolAt(redisTarget(undefined))
+    return defaultPool
+  }
+  const known = typeof redis === 'object' ? poolsByClient.get(redis) : poolsByUrl.get(redis)
+  if (known !== undefined) return known
+  const pool = poolAt(redisTarget(redis))
+  // Options may be another Redis's the next time, a client never is.
+  if (isClient(redis)) poolsByClient.set(redis, pool)
+  else if (typeof redis === 'string') poolsByUrl.set(redis, pool)
+  return pool
+}
+
+function poolAt(target) {
+  const name = JSON.stringify(target)
+  const known = pools.get(name)
+  if (known !== undefined) return known
+  const pool = configuration === undefined ? openPoolFromEnvironment(target) : openPool(configuration, target)
+  pools.set(name, pool)
+  return pool
 }
 
 async function createChat(data, redis, force, retryCount) {
-  checkRedis(redis)
-  const served = readEnd(await run(pool(), 'createChat', 'data', data, options(force, retryCount)))
+  const served = readEnd(await run(poolOf(redis), 'createChat', 'data', data, options(force, retryCount)))
   return {
     prompt: typeof data.text === 'string' ? data.text : lastUserText(data.messages),
     org: served.org,
@@ -34,8 +65,7 @@ async function createChat(data, redis, force, retryCount) {
 }
 
 async function createEmbeddings(data, redis, force, retryCount) {
-  checkRedis(redis)
-  const served = readEnd(await run(pool(), 'createEmbeddings', 'data', data, options(force, retryCount)))
+  const served = readEnd(await run(poolOf(redis), 'createEmbeddings', 'data', data, options(force, retryCount)))
   const text = data.text ?? data.input
   return {
     text_to_embed: text,
@@ -48,12 +78,10 @@ async function createEmbeddings(data, redis, force, retryCount) {
 }
 
 async function determineOpenAIKey(org, redis) {
-  checkRedis(redis)
-  return choice(await run(pool(), 'determineKey', 'org', { org }))
+  return choice(await run(poolOf(redis), 'determineKey', 'org', { org }))
 }
 
 async function processRedis(tokens, tokensRem, requestsRem, type, org, redis) {
-  checkRedis(redis)
   const recorded = {
     tokens: numberOf('tokens', tokens),
     tokensRem: numberOf('tokensRem', tokensRem),
@@ -61,7 +89,7 @@ async function processRedis(tokens, tokensRem, requestsRem, type, org, redis) {
     type,
     org,
   }
-  await run(pool(), 'record', 'arguments', recorded)
+  await run(poolOf(redis), 'record', 'arguments', recorded)
 }
 
 /** The native options of a drop-in call; none for a call as most are. */

@@ -6,16 +6,38 @@
 const { binding, completions, call } = require('./calls.js')
 const { fromJson, wrongArgument } = require('./errors.js')
 const { isObserved } = require('./events.js')
+const { redisTarget } = require('./redis-source.js')
 
-/** A pool from a configuration; throws at once where that is wrong. */
-function openPool(config) {
-  return opened(binding.openPool(completions, toJson('config', config)))
+/**
+ * A pool from a configuration; throws at once where that is wrong.
+ *
+ * @param {any} config
+ * @param {object | null} [target] where its Redis is; left out, as the configuration says
+ */
+function openPool(config, target = redisTarget(config?.redis)) {
+  // A client cannot be written as JSON, and its password has no place there.
+  const rest = isSettings(config) ? { ...config, redis: undefined } : config
+  return opened(binding.openPool(completions, toJson('config', rest), redisJson(target)))
 }
 
-/** A pool from this thread's environment variables. */
-function openPoolFromEnvironment() {
+/**
+ * A pool from this thread's environment variables.
+ *
+ * @param {object | null} target where its Redis is
+ */
+function openPoolFromEnvironment(target) {
   const { OPENAI_API_KEY, OPENAI_API_KEYS, OPENAI_BASE_URL } = process.env
-  return opened(binding.openPoolFromEnvironment(completions, OPENAI_API_KEY, OPENAI_API_KEYS, OPENAI_BASE_URL))
+  return opened(
+    binding.openPoolFromEnvironment(completions, OPENAI_API_KEY, OPENAI_API_KEYS, OPENAI_BASE_URL, redisJson(target)),
+  )
+}
+
+function isSettings(config) {
+  return typeof config === 'object' && config !== null && !Array.isArray(config)
+}
+
+function redisJson(target) {
+  return target === null ? undefined : JSON.stringify(target)
 }
 
 function opened(poolOrError) {

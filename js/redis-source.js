@@ -36,11 +36,6 @@ function redisTarget(value) {
   throw unknown(value)
 }
 
-/** Only looks whether a `redis` argument can be used. */
-function checkRedis(value) {
-  if (value != null) redisTarget(value)
-}
-
 function fromEnvironment(url) {
   if (!isUrl(url))
     throw wrongRedis('REDIS_URL must begin with redis://, rediss:// or redis+unix:// (the value is not shown)')
@@ -72,4 +67,4 @@ function kind(value) {
   return `a ${typeof value}`
 }
 
-module.exports = { redisTarget, checkRedis }
+module.exports = { redisTarget, isClient }

@@ -7,10 +7,9 @@ use napi_derive::napi;
 
 use super::completions::{Completions, Shared};
 use crate::{
-    config::{CallOptions, Environment, Settings},
+    config::{CallOptions, Environment, RedisTarget, Settings},
     error::Result,
     manager::{Manager, Need, Recorded, Request, chat_request, embeddings_request, error_json},
-    quota::MemoryStore,
     tokens::Endpoint,
 };
 
@@ -43,10 +42,15 @@ pub enum Operation {
     Close,
 }
 
-/// Makes a pool from a configuration's JSON text; returns an error's JSON text where that is wrong.
+/// Makes a pool from a configuration's JSON text, and that of the Redis which it shares with others, if any; returns an error's JSON
+/// text where one is wrong.
 #[napi]
-pub fn open_pool(completions: &Completions, config: String) -> Either<Pool, String> {
-    opened(completions, Settings::parse(&config))
+pub fn open_pool(
+    completions: &Completions,
+    config: String,
+    redis: Option<String>,
+) -> Either<Pool, String> {
+    opened(completions, Settings::parse(&config), redis.as_deref())
 }
 
 /// Makes a pool from the environment's accounts; returns an error's JSON text where there are none.
@@ -56,19 +60,27 @@ pub fn open_pool_from_environment(
     api_key: Option<String>,
     api_keys: Option<String>,
     base_url: Option<String>,
+    redis: Option<String>,
 ) -> Either<Pool, String> {
     let environment = Environment {
         api_key,
         api_keys,
         base_url,
     };
-    opened(completions, Settings::from_environment(&environment))
+    let settings = Settings::from_environment(&environment);
+    opened(completions, settings, redis.as_deref())
 }
 
-fn opened(completions: &Completions, settings: Result<Settings>) -> Either<Pool, String> {
-    let manager =
-        settings.and_then(|settings| Manager::new(settings, Arc::new(MemoryStore::new())));
-    match manager {
+fn opened(
+    completions: &Completions,
+    settings: Result<Settings>,
+    redis: Option<&str>,
+) -> Either<Pool, String> {
+    let manager = || {
+        let target = redis.map(RedisTarget::parse).transpose()?;
+        Manager::new(settings?, target.as_ref())
+    };
+    match manager() {
         Ok(manager) => Either::A(Pool {
             manager: Arc::new(manager),
             completions: completions.shared(),

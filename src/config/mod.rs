@@ -32,6 +32,10 @@ use crate::{
 /// The fields of the settings object.
 const FIELDS: &[&str] = &[
     "accounts",
+    // Read by the JavaScript side, which takes it out: it can be a client.
+    "redis",
+    "pool",
+    "onRedisDown",
     "baseURL",
     "maxWaitMs",
     "maxRetries",
@@ -43,11 +47,21 @@ const FIELDS: &[&str] = &[
     "cacheAffinity",
 ];
 
+/// The pool's name where none is given.
+const DEFAULT_POOL: &str = "default";
+
+/// Characters of a pool's name at most.
+const LONGEST_POOL: usize = 64;
+
 /// Everything that a manager needs to know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// At least one, with different labels.
     pub accounts: Vec<Account>,
+    /// Pools of one name share their books in one Redis.
+    pub pool: String,
+    /// What becomes of requests while Redis is away.
+    pub on_redis_down: OnRedisDown,
     /// Longest time that a request may wait for room.
     pub max_wait: Duration,
     /// Further attempts after the first; `None` lets the retry policy choose by the number of accounts.
@@ -64,6 +78,16 @@ pub struct Settings {
     pub tenant_weights: HashMap<String, f64>,
     /// Whether prompts go where their prefix is probably cached.
     pub cache_affinity: bool,
+}
+
+/// What becomes of requests while Redis is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnRedisDown {
+    /// They go on with this process's share of what was left.
+    #[default]
+    Degrade,
+    /// They fail.
+    Fail,
 }
 
 /// The bounds of a call's phases.
@@ -128,6 +152,8 @@ impl Settings {
         }
         Ok(Settings {
             accounts,
+            pool: DEFAULT_POOL.to_owned(),
+            on_redis_down: OnRedisDown::default(),
             max_wait: Duration::from_secs(60),
             max_retries: None,
             timeouts: Timeouts::default(),
@@ -165,6 +191,16 @@ fn parse_settings(value: &Value) -> Result<Settings> {
     };
     let accounts = parse_accounts(&object.required("accounts"), &base_url)?;
     let mut settings = Settings::with_accounts(accounts, "config.accounts")?;
+    if let Some(pool) = object.get("pool") {
+        settings.pool = pool_of(&pool)?;
+    }
+    if let Some(word) = object.get("onRedisDown") {
+        settings.on_redis_down = match word.text()? {
+            "degrade" => OnRedisDown::Degrade,
+            "fail" => OnRedisDown::Fail,
+            _ => return Err(word.must_be("'degrade' or 'fail'")),
+        };
+    }
     if let Some(wait) = object.get("maxWaitMs") {
         settings.max_wait = wait.milliseconds(0.0)?;
     }
@@ -220,6 +256,17 @@ fn parse_accounts(field: &Field<'_>, base_url: &str) -> Result<Vec<Account>> {
             Ok(Account::bare(&label, key.secret()?, base_url))
         })
         .collect()
+}
+
+/// The name stands in Redis keys that people read.
+fn pool_of(field: &Field<'_>) -> Result<String> {
+    let name = field.text()?;
+    match name.chars().count() <= LONGEST_POOL && !name.chars().any(char::is_control) {
+        true => Ok(name.to_owned()),
+        false => Err(field.must_be(format!(
+            "at most {LONGEST_POOL} characters, none of them a control character"
+        ))),
+    }
 }
 
 fn names(field: &Field<'_>) -> Result<HashMap<String, String>> {

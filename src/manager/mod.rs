@@ -32,10 +32,11 @@ pub use self::{
 use self::{ledger::Ledger, serving::Trail};
 use crate::{
     client::{Client, Destination},
-    config::Settings,
+    config::{RedisTarget, Settings},
     error::{Code, Error, Result},
-    quota::Store,
-    scheduler::Scheduler,
+    quota::{MemoryStore, Store, redis::RedisStore},
+    redis,
+    scheduler::{self, Scheduler},
 };
 
 /// Several accounts used as one.
@@ -52,8 +53,20 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// A manager over the settings' accounts, keeping its books in `store`.
-    pub fn new(settings: Settings, store: Arc<dyn Store>) -> Result<Self> {
+    /// A manager over the settings' accounts. It shares its books with all processes of its pool in the Redis that `target` leads to;
+    /// without one it keeps them in memory.
+    pub fn new(settings: Settings, target: Option<&RedisTarget>) -> Result<Self> {
+        let store: Arc<dyn Store> = match target {
+            None => Arc::new(MemoryStore::new()),
+            Some(target) => {
+                let groups = scheduler::quota_groups(&settings.accounts);
+                Arc::new(RedisStore::new(
+                    redis::shared(target)?,
+                    &settings.pool,
+                    groups,
+                ))
+            }
+        };
         let destinations = settings
             .accounts
             .iter()

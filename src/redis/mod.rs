@@ -12,6 +12,7 @@
 //!     line         one server: connected, lost, connected again after a growing pause
 //!       server       which server that is: an address, or the master that Sentinels name
 //!         dial         TCP, Unix socket, TLS (tls), login
+//! sharing      one connection for all in this process that lead to the same place
 //! failure      what went wrong, in one of a few kinds
 //! script       a script and how it is run: by its hash, and by its text where Redis does not know it
 //! ```
@@ -23,6 +24,7 @@ mod failure;
 mod line;
 mod script;
 mod server;
+mod sharing;
 mod slots;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,4 +37,5 @@ pub use self::{
     dial::TimeLimits,
     failure::{Failure, FailureKind},
     script::Script,
+    sharing::shared,
 };

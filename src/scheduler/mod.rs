@@ -151,17 +151,15 @@ struct Candidates {
 impl Scheduler {
     /// A scheduler over the settings' accounts.
     pub fn new(settings: &Settings, store: Arc<dyn Store>) -> Self {
-        let mut groups: Vec<Arc<str>> = Vec::new();
+        let groups = quota_groups(&settings.accounts);
         let seats = settings
             .accounts
             .iter()
             .map(|account| {
-                let group = &account.quota_group;
-                let known = groups.iter().position(|known| known == group);
-                let quota_group = known.unwrap_or_else(|| {
-                    groups.push(group.clone());
-                    groups.len() - 1
-                });
+                let quota_group = groups
+                    .iter()
+                    .position(|group| *group == account.quota_group)
+                    .unwrap_or_default();
                 Seat {
                     account: account.clone(),
                     quota_group: AtomicUsize::new(quota_group),
@@ -330,6 +328,17 @@ impl Want {
             .is_none_or(|allowed| allowed.contains(&account));
         allowed && !self.refused_by.contains(&account)
     }
+}
+
+/// The names of the accounts' quota groups, by the index under which the store knows them.
+pub fn quota_groups(accounts: &[Account]) -> Vec<Arc<str>> {
+    let mut groups: Vec<Arc<str>> = Vec::new();
+    for account in accounts {
+        if !groups.contains(&account.quota_group) {
+            groups.push(account.quota_group.clone());
+        }
+    }
+    groups
 }
 
 /// A wait as a duration, rounded up so that nobody starts before its moment; tokio's timer counts whole milliseconds as well.
