@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use openai_request_manager::{
     config::{Limits, RedisTarget},
     headers::{Meter, Reading},
-    quota::{Answer, Ask, Candidate, Cost, Settlement, Store, Unspent, redis::RedisStore},
+    quota::{Answer, Ask, Candidate, Cost, Settlement, Unspent, redis::RedisStore},
     redis::{Connection, TimeLimits, cmd, from_redis_value},
 };
 
@@ -106,7 +106,7 @@ async fn request(store: &RedisStore, ask: &Ask, answer_ms: u64) {
         limit_hit: None,
         block_ms: None,
     };
-    store.settle(settlement, 0.0);
+    store.settle(settlement);
 }
 
 /// Microseconds of the whole server, microseconds in scripts, and scripts run.

@@ -46,8 +46,8 @@ pub(super) fn warnings_json(warnings: &[Warning]) -> Value {
             json!({
                 "code": warning.code,
                 "message": warning.message,
-                "account": &*warning.account,
-                "quotaGroup": &*warning.quota_group,
+                "account": warning.account.as_deref(),
+                "quotaGroup": warning.quota_group.as_deref(),
             })
         })
         .collect()

@@ -1,19 +1,25 @@
 //! Looking without booking: the account for a caller's own request, and the state of the pool.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::{DEFAULT_CHAT_MODEL, Manager, Need, request::names};
+use super::{DEFAULT_CHAT_MODEL, Manager, Need, facts::milliseconds, request::names};
 use crate::{
     error::{Code, Error, Result},
-    quota::Cost,
+    quota::{Cost, Sharing},
     scheduler::AccountStanding,
 };
 
 impl Manager {
+    fn model_group_of(&self, need: &Need) -> Arc<str> {
+        let requested = need.model.as_deref().unwrap_or(DEFAULT_CHAT_MODEL);
+        names(self.settings.sent_model(requested), &self.settings).1
+    }
+
     /// How the accounts stand for a need, best first.
     async fn standings(&self, need: &Need) -> Result<Vec<AccountStanding>> {
-        let requested = need.model.as_deref().unwrap_or(DEFAULT_CHAT_MODEL);
-        let (_, model_group) = names(self.settings.sent_model(requested), &self.settings);
+        let model_group = self.model_group_of(need);
         let cost = Cost {
             requests: 1.0,
             tokens: need.tokens,
@@ -68,7 +74,13 @@ impl Manager {
             .iter()
             .map(|standing| self.account_status(standing))
             .collect();
-        Ok(json!({ "waiting": self.scheduler.waiting(), "accounts": accounts }).to_string())
+        let sharing = self.scheduler.sharing(&self.model_group_of(need));
+        Ok(json!({
+            "waiting": self.scheduler.waiting(),
+            "redis": sharing.as_ref().map(sharing_json),
+            "accounts": accounts,
+        })
+        .to_string())
     }
 
     fn account_status(&self, standing: &AccountStanding) -> Value {
@@ -92,4 +104,15 @@ impl Manager {
             "cost": totals.cost,
         })
     }
+}
+
+fn sharing_json(sharing: &Sharing) -> Value {
+    json!({
+        "server": sharing.server,
+        "processes": sharing.processes,
+        "away": sharing.away.as_ref().map(|(lasted, because)| json!({
+            "forMs": milliseconds(*lasted),
+            "because": because,
+        })),
+    })
 }

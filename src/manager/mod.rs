@@ -16,9 +16,12 @@ mod request;
 mod retry;
 mod serving;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{sync::Notify, time::timeout};
@@ -34,10 +37,13 @@ use crate::{
     client::{Client, Destination},
     config::{RedisTarget, Settings},
     error::{Code, Error, Result},
-    quota::{MemoryStore, Store, redis::RedisStore},
+    quota::{MemoryStore, SharedStore, Store, redis::RedisStore},
     redis,
     scheduler::{self, Scheduler},
 };
+
+/// The longest time that closing waits for Redis.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Several accounts used as one.
 #[derive(Debug)]
@@ -60,11 +66,8 @@ impl Manager {
             None => Arc::new(MemoryStore::new()),
             Some(target) => {
                 let groups = scheduler::quota_groups(&settings.accounts);
-                Arc::new(RedisStore::new(
-                    redis::shared(target)?,
-                    &settings.pool,
-                    groups,
-                ))
+                let redis = RedisStore::new(redis::shared(target)?, &settings.pool, groups);
+                Arc::new(SharedStore::new(redis, settings.on_redis_down))
             }
         };
         let destinations = settings
@@ -135,7 +138,7 @@ impl Manager {
         })
     }
 
-    /// Takes no more requests and waits for those in flight.
+    /// Takes no more requests, waits for those in flight, and then until what they used is in the books.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         loop {
@@ -143,10 +146,12 @@ impl Manager {
             tokio::pin!(idle);
             idle.as_mut().enable();
             if self.in_flight.load(Ordering::SeqCst) == 0 {
-                return;
+                break;
             }
             idle.await;
         }
+        // What does not get there flows back by itself.
+        let _ = timeout(LAST_WORDS, self.scheduler.carried()).await;
     }
 }
 

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{
-    Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store,
+    Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Sharing, Standing, Store,
     choose::{Choice, HORIZON_MS, START_AGAIN_MS, choose, standing},
     claims::Turn,
     lane::{End, Lane},
 };
-use crate::error::Result;
+use crate::{error::Result, warning::Warning};
 
 /// Model groups kept before idle ones are dropped: names come from callers, so their number needs a bound.
 const MOST_MODEL_GROUPS: usize = 1_024;
@@ -87,7 +87,7 @@ impl MemoryStore {
         self.families.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn book_now(&self, ask: &Ask, now_ms: f64) -> Answer {
+    pub(super) fn book_now(&self, ask: &Ask, now_ms: f64) -> Answer {
         let mut families = self.families();
         let family = family(&mut families, &ask.model_group, now_ms);
         for candidate in &ask.candidates {
@@ -142,13 +142,14 @@ impl MemoryStore {
             limits: candidate.limits,
             taken,
             wait_ms,
+            alone: None,
             tokens_left: lane.left(now_ms + wait_ms).1,
             because,
             waits_ms,
         })
     }
 
-    fn look_now(&self, ask: &Ask, now_ms: f64) -> Vec<Standing> {
+    pub(super) fn look_now(&self, ask: &Ask, now_ms: f64) -> Vec<Standing> {
         let families = self.families();
         let family = families.get(&ask.model_group);
         ask.candidates
@@ -163,6 +164,71 @@ impl MemoryStore {
                 },
             )
             .collect()
+    }
+
+    pub(super) fn withdraw_now(&self, model_group: &str, claimant: u64) {
+        let mut families = self.families();
+        if let Some(family) = families.get_mut(model_group) {
+            family.take_claim(claimant);
+        }
+    }
+
+    pub(super) fn settle_now(&self, settlement: &Settlement, now_ms: f64) {
+        let booking = &settlement.booking;
+        let mut families = self.families();
+        let Some(lane) = families
+            .get_mut(&booking.model_group)
+            .and_then(|family| family.known_mut(booking.quota_group))
+        else {
+            // A lane with a booking under way is never dropped as idle.
+            return;
+        };
+        let end = End {
+            refused: settlement.refused,
+            unspent: settlement.unspent,
+            reading: &settlement.reading,
+            limit_hit: settlement.limit_hit.as_ref(),
+        };
+        lane.settle(&booking.taken, &end, &booking.limits, now_ms);
+        if let Some(block_ms) = settlement.block_ms {
+            lane.block_until(now_ms + block_ms);
+        }
+    }
+
+    pub(super) fn observe_now(&self, observation: &Observation, now_ms: f64) {
+        let mut families = self.families();
+        let family = family(&mut families, &observation.model_group, now_ms);
+        family.lane(&observation.candidate, now_ms).observe(
+            observation.used,
+            observation.requests_left,
+            observation.tokens_left,
+            now_ms,
+        );
+    }
+
+    /// Makes a candidate's lane, with so much left where that is known.
+    pub(super) fn begin_lane(
+        &self,
+        model_group: &Arc<str>,
+        candidate: &Candidate,
+        left: &[Option<f64>; 4],
+        now_ms: f64,
+    ) {
+        let mut families = self.families();
+        let family = family(&mut families, model_group, now_ms);
+        family.lane(candidate, now_ms).begin_with(left, now_ms);
+    }
+
+    /// What is left of each of a lane's metrics, and its capacity; `None` where there is no such lane.
+    pub(super) fn buckets_now(
+        &self,
+        model_group: &str,
+        quota_group: usize,
+        now_ms: f64,
+    ) -> Option<[Option<(f64, f64)>; 4]> {
+        let families = self.families();
+        let lane = families.get(model_group)?.known(quota_group)?;
+        Some(lane.levels_and_capacities(now_ms))
     }
 }
 
@@ -185,48 +251,32 @@ impl Store for MemoryStore {
     }
 
     fn withdraw(&self, model_group: &str, claimant: u64) {
-        let mut families = self.families();
-        if let Some(family) = families.get_mut(model_group) {
-            family.take_claim(claimant);
-        }
+        self.withdraw_now(model_group, claimant);
     }
 
     fn settle(&self, settlement: Settlement, now_ms: f64) {
-        let booking = &settlement.booking;
-        let mut families = self.families();
-        let Some(lane) = families
-            .get_mut(&booking.model_group)
-            .and_then(|family| family.known_mut(booking.quota_group))
-        else {
-            // A lane with a booking under way is never dropped as idle.
-            return;
-        };
-        let end = End {
-            refused: settlement.refused,
-            unspent: settlement.unspent,
-            reading: &settlement.reading,
-            limit_hit: settlement.limit_hit.as_ref(),
-        };
-        lane.settle(&booking.taken, &end, &booking.limits, now_ms);
-        if let Some(block_ms) = settlement.block_ms {
-            lane.block_until(now_ms + block_ms);
-        }
+        self.settle_now(&settlement, now_ms);
     }
 
     fn observe(&self, observation: Observation, now_ms: f64) {
-        let mut families = self.families();
-        let family = family(&mut families, &observation.model_group, now_ms);
-        family.lane(&observation.candidate, now_ms).observe(
-            observation.used,
-            observation.requests_left,
-            observation.tokens_left,
-            now_ms,
-        );
+        self.observe_now(&observation, now_ms);
     }
 
     fn look<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Vec<Standing>>> {
         let standings = self.look_now(ask, now_ms);
         Box::pin(std::future::ready(Ok(standings)))
+    }
+
+    fn sharing(&self, _model_group: &Arc<str>) -> Option<Sharing> {
+        None
+    }
+
+    fn take_warnings(&self) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    fn carried(&self) -> Pending<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

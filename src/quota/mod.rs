@@ -8,8 +8,8 @@
 //! A booking is *settled* when the answer is there: what its headers say is left corrects the books, what OpenAI did not
 //! count flows back, and what the answer taught (limits, the charge of an estimated token, a block) is kept.
 //!
-//! The state lives in a [`Store`]: [in memory](MemoryStore), or [in Redis](redis::RedisStore) for all processes of a pool. Redis does
-//! the arithmetic itself, in `redis/script.lua`: whoever changes it here changes it there, and a test compares both. Here the
+//! The state lives in a [`Store`]: [in memory](MemoryStore), or [shared](SharedStore) by all processes of a pool: [in
+//! Redis](redis::RedisStore), and while that is away in a share of each process. Redis does the arithmetic itself, in `redis/script.lua`: whoever changes it here changes it there, and a test compares both. Here the
 //! arithmetic in [`bucket`] and [`lane`] is pure, with the time as an argument in milliseconds on the store's clock.
 
 pub mod bucket;
@@ -21,14 +21,23 @@ mod learned;
 mod memory;
 mod metric;
 pub mod redis;
+mod shared;
 mod volume;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 pub use self::{
-    choose::HORIZON_MS, claims::Turn, lane::Taken, memory::MemoryStore, metric::Metric,
+    choose::HORIZON_MS,
+    claims::Turn,
+    lane::Taken,
+    memory::MemoryStore,
+    metric::Metric,
+    shared::{Alone, SharedStore},
 };
-use crate::{attempt::Because, config::Limits, error::Result, headers::Reading, outcome::LimitHit};
+use crate::{
+    attempt::Because, config::Limits, error::Result, headers::Reading, outcome::LimitHit,
+    warning::Warning,
+};
 
 /// What a request takes from a lane.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,6 +161,8 @@ pub struct Booking {
     pub tokens_left: Option<f64>,
     /// Why this lane.
     pub because: Because,
+    /// Where it was made without the store that is shared, as that was away.
+    pub alone: Option<Alone>,
     /// Milliseconds until each of the ask's candidates could have started; infinite where it cannot take the request, or
     /// waits for its first answer.
     pub waits_ms: Vec<f64>,
@@ -220,6 +231,17 @@ pub struct Standing {
     pub tokens_limit: Option<f64>,
 }
 
+/// How a store is shared with other processes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sharing {
+    /// Where it is: no user, no password.
+    pub server: String,
+    /// How many processes use the lanes of the model group, as far as is known, this one included.
+    pub processes: f64,
+    /// For how long this process has done without it, and why.
+    pub away: Option<(Duration, String)>,
+}
+
 /// A boxed future, so that stores can stand behind one pointer.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -238,4 +260,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn observe(&self, observation: Observation, now_ms: f64);
     /// How each candidate of an ask stands.
     fn look<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Vec<Standing>>>;
+    /// How the lanes of a model group are shared with other processes, if they are.
+    fn sharing(&self, model_group: &Arc<str>) -> Option<Sharing>;
+    /// Takes what a user should know and nobody has heard yet.
+    fn take_warnings(&self) -> Vec<Warning>;
+    /// Returns when all that was said has taken effect, or has failed to.
+    fn carried(&self) -> Pending<'_, ()>;
 }

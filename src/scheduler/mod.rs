@@ -17,7 +17,6 @@ mod permit;
 mod refusal;
 #[cfg(test)]
 mod tests;
-mod warnings;
 
 use std::{
     sync::{
@@ -42,14 +41,13 @@ pub use self::{
 use self::{
     health::{Access, Health},
     line::Lines,
-    warnings::Warnings,
 };
 use crate::{
     attempt::Outcome,
     config::{Account, Settings},
     headers::Identity,
-    quota::{Booking, Candidate, Cost, Store},
-    warning::Warning,
+    quota::{Booking, Candidate, Cost, Sharing, Store},
+    warning::{Unheard, Warning},
 };
 
 /// The accounts of one pool and those who wait for them.
@@ -64,7 +62,7 @@ pub struct Scheduler {
     /// The account that was the first to answer for each organization and project.
     identified: Mutex<Vec<(Identity, usize)>>,
     /// Those that nobody has heard yet.
-    warnings: Warnings,
+    warnings: Unheard,
     store: Arc<dyn Store>,
     lines: Lines,
     /// Room came back, a limit was learned, or a place became free.
@@ -177,7 +175,7 @@ impl Scheduler {
             homes: (0..groups.len()).map(AtomicUsize::new).collect(),
             groups,
             identified: Mutex::default(),
-            warnings: Warnings::default(),
+            warnings: Unheard::default(),
             store,
             lines: Lines::default(),
             changed: Notify::new(),
@@ -237,9 +235,21 @@ impl Scheduler {
             .add(Warning::quota_groups_merged(joined, first, name));
     }
 
-    /// Takes the warnings that nobody has heard yet, oldest first: the 64 latest at most.
+    /// Takes the warnings that nobody has heard yet, oldest first: the 64 latest at most, and as many of the store's.
     pub fn take_warnings(&self) -> Vec<Warning> {
-        self.warnings.take()
+        let mut warnings = self.store.take_warnings();
+        warnings.extend(self.warnings.take());
+        warnings
+    }
+
+    /// How the lanes of a model group are shared with other processes, if they are.
+    pub fn sharing(&self, model_group: &Arc<str>) -> Option<Sharing> {
+        self.store.sharing(model_group)
+    }
+
+    /// Returns when all that the store was told has taken effect, or has failed to.
+    pub async fn carried(&self) {
+        self.store.carried().await;
     }
 
     fn blocks(&self) -> MutexGuard<'_, Vec<Block>> {

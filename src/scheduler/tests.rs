@@ -290,7 +290,10 @@ fn accounts_of_one_organization_are_found_to_share_its_limits() {
         panic!("{warnings:?}");
     };
     assert_eq!(warning.code, "QUOTA_GROUPS_MERGED");
-    assert_eq!((&*warning.account, &*warning.quota_group), ("b", "a"));
+    assert_eq!(
+        (warning.account.as_deref(), warning.quota_group.as_deref()),
+        (Some("b"), Some("a"))
+    );
     assert!(
         warning.message.contains("`quotaGroup`"),
         "{}",
@@ -310,7 +313,7 @@ fn a_warning_does_not_tell_the_id_of_the_organization_that_a_group_is_named_afte
     scheduler.identify(1, &naming("org-x"));
     let warnings = scheduler.take_warnings();
     assert_eq!(warnings.len(), 1);
-    assert_eq!(&*warnings[0].quota_group, "a");
+    assert_eq!(warnings[0].quota_group.as_deref(), Some("a"));
     assert!(!warnings[0].message.contains("org-x"), "{warnings:?}");
 }
 

@@ -277,6 +277,28 @@ impl Lane {
                 (None, None) => {}
             }
         }
+        for metric in [Metric::RequestsPerDay, Metric::TokensPerDay] {
+            if let Some(bucket) = &mut self.buckets[metric as usize] {
+                bucket.take(metric.amount(used), now_ms);
+            }
+        }
+    }
+
+    /// Sets what is left of each metric, where it is known.
+    pub fn begin_with(&mut self, left: &[Option<f64>; 4], now_ms: f64) {
+        self.each_bucket(|metric, bucket| {
+            if let Some(left) = left[metric as usize] {
+                bucket.set_level(left, now_ms);
+            }
+        });
+    }
+
+    /// What is left of each metric, below zero where room is booked ahead, and the capacity of its bucket.
+    pub fn levels_and_capacities(&self, now_ms: f64) -> [Option<(f64, f64)>; 4] {
+        Metric::ALL.map(|metric| {
+            let bucket = self.buckets[metric as usize].as_ref()?;
+            Some((bucket.level(now_ms), bucket.capacity()))
+        })
     }
 
     /// What is left now, per minute, and never below zero: (requests, tokens); `None` where no limit is known.

@@ -1,14 +1,16 @@
 //! What gathers for a model group while a round trip is under way, and goes with the next.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use tokio::{sync::oneshot, task::AbortHandle};
+use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
 
 use super::{
     keys::Keys,
+    processes::Processes,
     wire::{self, Packer, Request},
 };
 use crate::{
+    config::Limits,
     error::{Error, Result},
     quota::{Answer, Ask, Observation, Settlement, Standing},
     redis::Value,
@@ -35,11 +37,30 @@ pub(super) enum Operation {
     },
     Settle(Box<Settlement>),
     Observe(Box<Observation>),
+    Charge(Box<Charge>),
+    /// Only wants to know whether there is an answer.
+    Probe {
+        answer: oneshot::Sender<Result<()>>,
+    },
     Withdraw {
         /// The quota group on whose lane the claim stands.
         claimed: usize,
         claimant: u64,
     },
+}
+
+/// What was used of a lane while its process could not say so.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::quota) struct Charge {
+    pub(in crate::quota) quota_group: usize,
+    /// The lane's configured limits.
+    pub(in crate::quota) limits: Limits,
+    /// Of each metric; below zero gives back.
+    pub(in crate::quota) used: [f64; 4],
+    /// What can be left of each metric at most, not counting `used`, where the lane has been lost and made anew in the last
+    /// `alone_ms` milliseconds.
+    pub(in crate::quota) most_left: [Option<f64>; 4],
+    pub(in crate::quota) alone_ms: f64,
 }
 
 impl Operation {
@@ -48,13 +69,17 @@ impl Operation {
         match self {
             Operation::Book { answer, .. } => answer.is_closed(),
             Operation::Look { answer, .. } => answer.is_closed(),
+            Operation::Probe { answer } => answer.is_closed(),
             _ => false,
         }
     }
 
     /// Whether it tells what has happened, which stays true when it is sent later.
     fn is_kept(&self) -> bool {
-        !matches!(self, Operation::Book { .. } | Operation::Look { .. })
+        !matches!(
+            self,
+            Operation::Book { .. } | Operation::Look { .. } | Operation::Probe { .. }
+        )
     }
 }
 
@@ -90,8 +115,15 @@ impl Family {
         }
     }
 
-    /// The next batch; `None` ends the task, as what is kept waits for somebody to ask.
-    pub(super) fn next(&mut self, keys: &Keys, model_group: &str, clock: String) -> Option<Batch> {
+    /// The next batch; `None` ends the task, as what is kept waits for somebody to ask. Where it is time,
+    /// the batch says that this process uses the lanes, and asks how many do.
+    pub(super) fn next(
+        &mut self,
+        keys: &Keys,
+        model_group: &Arc<str>,
+        clock: String,
+        processes: &mut Processes,
+    ) -> Option<Batch> {
         self.waiting.retain(|operation| !operation.is_given_up());
         if self.waiting.is_empty() {
             self.carrier = None;
@@ -111,12 +143,19 @@ impl Family {
                 Operation::Look { ask, .. } => packer.look(ask),
                 Operation::Settle(settlement) => packer.settle(settlement),
                 Operation::Observe(observation) => packer.observe(observation),
+                Operation::Charge(charge) => packer.charge(charge),
+                Operation::Probe { .. } => {}
                 Operation::Withdraw { claimed, claimant } => packer.withdraw(*claimed, *claimant),
             }
+        }
+        let process = processes.name_due(model_group, Instant::now());
+        if let Some(process) = process {
+            packer.count_processes(process);
         }
         Some(Batch {
             request: packer.finish(),
             operations,
+            counts_processes: process.is_some(),
         })
     }
 
@@ -150,6 +189,11 @@ impl Family {
         }
     }
 
+    /// Whether something is on its way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.carrier.is_some()
+    }
+
     /// Whether there is nothing to remember.
     pub(super) fn is_idle(&self) -> bool {
         self.carrier.is_none()
@@ -164,6 +208,14 @@ impl Family {
 pub(super) struct Batch {
     pub(super) request: Request,
     operations: Vec<Operation>,
+    pub(super) counts_processes: bool,
+}
+
+/// What Redis said to a batch.
+pub(super) struct Answered {
+    pub(super) deliveries: Vec<Delivery>,
+    /// How many processes use the lanes, where the batch asked.
+    pub(super) processes: Option<f64>,
 }
 
 /// An answer on its way to the one who waits for it.
@@ -175,11 +227,12 @@ pub(super) enum Delivery {
         oneshot::Sender<Result<Vec<Standing>>>,
         Result<Vec<Standing>>,
     ),
+    Probed(oneshot::Sender<Result<()>>, Result<()>),
 }
 
 impl Batch {
     /// Reads the script's answer and notes the claims. `None` where it makes no sense.
-    pub(super) fn answered(&mut self, value: &Value, family: &mut Family) -> Option<Vec<Delivery>> {
+    pub(super) fn answered(&mut self, value: &Value, family: &mut Family) -> Option<Answered> {
         let mut answers = wire::answers(value)?.into_iter();
         let mut deliveries = Vec::new();
         for operation in self.operations.drain(..) {
@@ -193,10 +246,18 @@ impl Batch {
                     let standings = wire::standings(&answers.next()?);
                     deliveries.push(Delivery::Standings(answer, Ok(standings)));
                 }
+                Operation::Probe { answer } => deliveries.push(Delivery::Probed(answer, Ok(()))),
                 _ => {}
             }
         }
-        Some(deliveries)
+        let processes = match self.counts_processes {
+            true => Some(*answers.next()?.first()?),
+            false => None,
+        };
+        Some(Answered {
+            deliveries,
+            processes,
+        })
     }
 
     /// Redis failed. Those who wait for an answer are told. What certainly has not run is kept, and then what has gathered
@@ -220,6 +281,9 @@ impl Batch {
                 }
                 Operation::Look { answer, .. } => {
                     deliveries.push(Delivery::Standings(answer, Err(error.clone())));
+                }
+                Operation::Probe { answer } => {
+                    deliveries.push(Delivery::Probed(answer, Err(error.clone())));
                 }
                 other => others.push(other),
             }

@@ -19,7 +19,7 @@ impl Keys {
         }
     }
 
-    /// The key of the last ticket that a model group has given.
+    /// The key of what the lanes of a model group have in common: the last ticket given, the processes.
     pub(super) fn line(&self, model_group: &str) -> String {
         format!("{}:line", self.tag(model_group))
     }

@@ -4,16 +4,19 @@
 //! store        bookings and settlements of callers → batches
 //!   batch        what gathers for a model group while a round trip is under way
 //!   keys         the names of lanes
+//!   processes    how many share a model group's lanes
 //!   wire         operations and answers as bytes
 //!   script       runs script.lua, the arithmetic of the lanes
 //! ```
 
 mod batch;
 mod keys;
+mod processes;
 mod script;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod wire;
 
+pub(super) use self::batch::Charge;
 pub use self::store::RedisStore;

@@ -4,10 +4,12 @@
 -- operation by operation in the same order, so that both stores give the same answers. Why it is so is said there. Whoever
 -- changes one changes the other; a test feeds both the same histories.
 --
--- KEYS  the line (the last ticket given), then a hash for each lane that the batch names
+-- KEYS  the line, then a hash for each lane that the batch names
 -- ARGV  the clock in ms, empty for the server's own (tests set it); the lanes' configured limits; then one operation each
 --       (`wire.rs` has their layout: packed doubles, since numbers as text cost several times the arithmetic)
--- Returns the packed answer of each `book` and `look`, in order.
+-- Returns the packed answer of each `book`, `look` and `count_processes`, in order.
+--
+-- The line's hash: last_ticket, and process:P for each process that uses these lanes: when it said so last, in ms.
 --
 -- A lane's hash, times in ms:
 --   since_ms                                       when it came to be; a booking from before is not of this lane
@@ -423,7 +425,7 @@ end
 local last_ticket, tickets_given
 
 local function next_ticket()
-  last_ticket = (last_ticket or tonumber(call('GET', KEYS[1]) or 0)) + 1
+  last_ticket = (last_ticket or tonumber(call('HGET', KEYS[1], 'last_ticket') or 0)) + 1
   tickets_given = true
   return last_ticket
 end
@@ -789,6 +791,43 @@ local function observe(operation)
       set_level(bucket, bucket.left - amount)
     end
   end
+  if lane[RPD] then set_level(lane[RPD], lane[RPD].left - requests) end
+  if lane[TPD] then set_level(lane[TPD], lane[TPD].left - tokens) end
+end
+
+-- What was used of the lane while its process could not say so: of each metric, and the most that can be left before that, which
+-- counts for a lane that has come to be since `alone` ms, for then Redis has lost the lane of before.
+local function charge(operation)
+  local place, alone, rpm, tpm, rpd, tpd, most_rpm, most_tpm, most_rpd, most_tpd = unpack_doubles('<dddddddddd', operation, 2)
+  local used, most = { rpm, tpm, rpd, tpd }, { most_rpm, most_tpm, most_rpd, most_tpd }
+  local lane = lane_at(place)
+  touch(lane)
+  local is_lost = lane.since > now - alone
+  for metric = 1, 4 do
+    local bucket = lane[metric]
+    if bucket then
+      local left = bucket.left
+      if is_lost and most[metric] < left then left = most[metric] end
+      set_level(bucket, left - used[metric])
+    end
+  end
+end
+
+-- How many processes use these lanes, this one included.
+local this_process, gone_processes
+
+local function count_processes(operation)
+  this_process = 'process:' .. sub(operation, 2)
+  gone_processes = {}
+  local flat, count = call('HGETALL', KEYS[1]), 1
+  for index = 1, #flat, 2 do
+    local field = flat[index]
+    if sub(field, 1, 8) == 'process:' and field ~= this_process then
+      if tonumber(flat[index + 1]) + PROCESS_KEPT_MS > now then count = count + 1
+      else gone_processes[#gone_processes + 1] = field end
+    end
+  end
+  return pack('<d', count)
 end
 
 -- The batch ---------------------------------------------------------------------------------------------------------------
@@ -906,10 +945,19 @@ for index = 3, #ARGV do
     answers[#answers + 1] = look(ask_of(operation))
   elseif kind == 'o' then
     observe(operation)
+  elseif kind == 'c' then
+    charge(operation)
+  elseif kind == 'p' then
+    answers[#answers + 1] = count_processes(operation)
   else
     take_claim(unpack_doubles('<dc16', operation, 2))
   end
 end
-if tickets_given then call('SET', KEYS[1], format('%.0f', last_ticket), 'PX', LINE_KEPT_MS) end
+if tickets_given then call('HSET', KEYS[1], 'last_ticket', format('%.0f', last_ticket)) end
+if this_process then
+  call('HSET', KEYS[1], this_process, format('%.0f', now))
+  if #gone_processes > 0 then call('HDEL', KEYS[1], unpack(gone_processes)) end
+end
+if tickets_given or this_process then call('PEXPIRE', KEYS[1], LINE_KEPT_MS) end
 for index = 1, #touched do save(touched[index]) end
 return answers

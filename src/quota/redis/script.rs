@@ -15,8 +15,11 @@ const KEPT_MS: f64 = 900_000.0;
 /// Tickets are counted on for longer than any claim lasts, in milliseconds.
 const LINE_KEPT_MS: f64 = 172_800_000.0;
 
+/// A process that has not been heard of for this long does not use the lanes any more, in milliseconds.
+const PROCESS_KEPT_MS: f64 = 30_000.0;
+
 /// The numbers that stand in the script by their names.
-const NUMBERS: [(&str, f64); 48] = [
+const NUMBERS: [(&str, f64); 49] = [
     ("RPM", metric(Metric::RequestsPerMinute)),
     ("TPM", metric(Metric::TokensPerMinute)),
     ("RPD", metric(Metric::RequestsPerDay)),
@@ -68,6 +71,7 @@ const NUMBERS: [(&str, f64); 48] = [
     ("MOST_FOR_DOUBT", learned::MOST_FOR_DOUBT),
     ("KEPT_MS", KEPT_MS),
     ("LINE_KEPT_MS", LINE_KEPT_MS),
+    ("PROCESS_KEPT_MS", PROCESS_KEPT_MS),
 ];
 
 static SCRIPT: LazyLock<Script> =

@@ -11,16 +11,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+};
 
 use super::{
-    batch::{Batch, Delivery, Family, Operation},
+    batch::{Batch, Charge, Delivery, Family, Operation},
     keys::Keys,
+    processes::Processes,
     script,
 };
 use crate::{
     error::{Code, Error, Result},
-    quota::{Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store},
+    quota::{Answer, Ask, Booking, Candidate, Observation, Settlement, Standing},
     redis::{Connection, Failure, Value},
 };
 
@@ -38,6 +42,8 @@ pub struct RedisStore {
 struct Shared {
     connection: Arc<Connection>,
     keys: Keys,
+    /// A carrier has nothing left to carry.
+    carried: Notify,
     // Locked for a few instructions, never over an await.
     state: Mutex<State>,
     /// The time that the script is told instead of looking at its clock.
@@ -45,9 +51,10 @@ struct Shared {
     clock: Mutex<Option<f64>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     families: HashMap<Arc<str>, Family>,
+    processes: Processes,
     /// The store is gone: no task begins any more.
     is_closed: bool,
 }
@@ -60,10 +67,55 @@ impl RedisStore {
             shared: Arc::new(Shared {
                 connection,
                 keys: Keys::new(pool, groups),
-                state: Mutex::default(),
+                carried: Notify::new(),
+                state: Mutex::new(State {
+                    families: HashMap::new(),
+                    processes: Processes::new(),
+                    is_closed: false,
+                }),
                 #[cfg(test)]
                 clock: Mutex::default(),
             }),
+        }
+    }
+
+    /// Where it is, for messages and the status.
+    pub fn describe(&self) -> &str {
+        self.shared.connection.describe()
+    }
+
+    /// How many processes share the lanes of a model group, as far as is known.
+    pub(in crate::quota) fn processes(&self, model_group: &Arc<str>) -> f64 {
+        self.shared.state().processes.count(model_group)
+    }
+
+    /// Takes room that was used while Redis did not know.
+    pub(in crate::quota) fn charge(&self, model_group: &Arc<str>, charge: Charge) {
+        let operation = Operation::Charge(Box::new(charge));
+        self.shared
+            .with_family(model_group, |family| family.add(operation));
+    }
+
+    /// Whether a batch of a model group gets an answer.
+    pub(in crate::quota) async fn probe(&self, model_group: &Arc<str>) -> Result<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.with_family(model_group, |family| {
+            family.add(Operation::Probe { answer: sender });
+        });
+        let answer = receiver.await;
+        answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
+    }
+
+    /// Returns when nothing is on its way or waits to be.
+    pub(in crate::quota) async fn carried(&self) {
+        loop {
+            let carried = self.shared.carried.notified();
+            tokio::pin!(carried);
+            carried.as_mut().enable();
+            if !self.shared.state().families.values().any(Family::is_busy) {
+                return;
+            }
+            carried.await;
         }
     }
 
@@ -107,10 +159,19 @@ impl Shared {
 
     fn next(&self, model_group: &Arc<str>) -> Option<Batch> {
         let mut state = self.state();
-        let family = state.families.get_mut(model_group)?;
-        let batch = family.next(&self.keys, model_group, self.clock());
+        let State {
+            families,
+            processes,
+            ..
+        } = &mut *state;
+        let family = families.get_mut(model_group)?;
+        let batch = family.next(&self.keys, model_group, self.clock(), processes);
         if family.is_idle() {
-            state.families.remove(model_group);
+            families.remove(model_group);
+        }
+        drop(state);
+        if batch.is_none() {
+            self.carried.notify_waiters();
         }
         batch
     }
@@ -124,15 +185,30 @@ impl Shared {
     ) {
         let deliveries = {
             let mut state = self.state();
-            let family = state.families.entry(model_group.clone()).or_default();
-            match answer {
+            let State {
+                families,
+                processes,
+                ..
+            } = &mut *state;
+            let family = families.entry(model_group.clone()).or_default();
+            let answered = match answer {
                 Ok(value) => batch
                     .answered(&value, family)
-                    .ok_or_else(|| self.error("its answer makes no sense"))
-                    .unwrap_or_else(|error| batch.failed(true, &error, family)),
-                Err(failure) => {
-                    let error = self.error(&failure.to_string());
-                    batch.failed(failure.may_have_run(), &error, family)
+                    .ok_or_else(|| (true, self.error("its answer makes no sense"))),
+                Err(failure) => Err((failure.may_have_run(), self.error(&failure.to_string()))),
+            };
+            match answered {
+                Ok(answered) => {
+                    if let Some(count) = answered.processes {
+                        processes.counted(model_group, count);
+                    }
+                    answered.deliveries
+                }
+                Err((may_have_run, error)) => {
+                    if batch.counts_processes {
+                        processes.say_again(model_group);
+                    }
+                    batch.failed(may_have_run, &error, family)
                 }
             }
         };
@@ -145,6 +221,7 @@ impl Shared {
                 }
                 // Nobody wants to know any more.
                 Delivery::Standings(to, standings) => drop(to.send(standings)),
+                Delivery::Probed(to, answer) => drop(to.send(answer)),
             }
         }
     }
@@ -258,57 +335,59 @@ fn from_now(ask: &Ask, now_ms: f64) -> Ask {
     }
 }
 
-impl Store for RedisStore {
-    fn book<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Answer>> {
-        Box::pin(async move {
-            let (sender, receiver) = oneshot::channel();
-            let mut waiting = Waiting {
-                shared: &self.shared,
-                ask,
-                answer: receiver,
-            };
-            self.shared.with_family(&ask.model_group, |family| {
-                family.add(Operation::Book {
-                    ask: from_now(ask, now_ms),
-                    answer: sender,
-                });
+/// What a store does; see [`Store`](crate::quota::Store).
+impl RedisStore {
+    /// Chooses the lane and takes the room.
+    pub async fn book(&self, ask: &Ask, now_ms: f64) -> Result<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = Waiting {
+            shared: &self.shared,
+            ask,
+            answer: receiver,
+        };
+        self.shared.with_family(&ask.model_group, |family| {
+            family.add(Operation::Book {
+                ask: from_now(ask, now_ms),
+                answer: sender,
             });
-            let answer = (&mut waiting.answer).await;
-            answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
-        })
+        });
+        let answer = (&mut waiting.answer).await;
+        answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
     }
 
-    fn withdraw(&self, model_group: &str, claimant: u64) {
+    /// Forgets the claim of one who will not ask again.
+    pub fn withdraw(&self, model_group: &str, claimant: u64) {
         let model_group: Arc<str> = model_group.into();
         self.shared
             .with_family(&model_group, |family| family.withdraw(claimant));
     }
 
-    fn settle(&self, settlement: Settlement, _now_ms: f64) {
+    /// Closes a booking.
+    pub fn settle(&self, settlement: Settlement) {
         let model_group = settlement.booking.model_group.clone();
         let operation = Operation::Settle(Box::new(settlement));
         self.shared
             .with_family(&model_group, |family| family.add(operation));
     }
 
-    fn observe(&self, observation: Observation, _now_ms: f64) {
+    /// Takes over what a caller learned elsewhere.
+    pub fn observe(&self, observation: Observation) {
         let model_group = observation.model_group.clone();
         let operation = Operation::Observe(Box::new(observation));
         self.shared
             .with_family(&model_group, |family| family.add(operation));
     }
 
-    fn look<'a>(&'a self, ask: &'a Ask, now_ms: f64) -> Pending<'a, Result<Vec<Standing>>> {
-        Box::pin(async move {
-            let (sender, receiver) = oneshot::channel();
-            self.shared.with_family(&ask.model_group, |family| {
-                family.add(Operation::Look {
-                    ask: from_now(ask, now_ms),
-                    answer: sender,
-                });
+    /// How each candidate of an ask stands.
+    pub async fn look(&self, ask: &Ask, now_ms: f64) -> Result<Vec<Standing>> {
+        let (sender, receiver) = oneshot::channel();
+        self.shared.with_family(&ask.model_group, |family| {
+            family.add(Operation::Look {
+                ask: from_now(ask, now_ms),
+                answer: sender,
             });
-            let answer = receiver.await;
-            answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
-        })
+        });
+        let answer = receiver.await;
+        answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
     }
 }

@@ -1,11 +1,11 @@
 //! What goes to the script and comes back: doubles, eight bytes each, the lowest first. `NaN` is "not known".
 //!
-//! `script.lua` has the same layouts in `ask_of`, `settle`, `observe`, `book` and `look`. As text the numbers would cost Redis
+//! `script.lua` has the same layouts in `ask_of`, `settle`, `observe`, `charge`, `book` and `look`. As text the numbers would cost Redis
 //! several times the arithmetic, and lose digits.
 
 use std::collections::HashMap;
 
-use super::keys::Keys;
+use super::{batch::Charge, keys::Keys};
 use crate::{
     config::Limits,
     headers::{Meter, Window},
@@ -145,6 +145,24 @@ impl<'a> Packer<'a> {
             or_unknown(observation.requests_left),
             or_unknown(observation.tokens_left),
         ]);
+        self.request.operations.push(words.0);
+    }
+
+    pub(super) fn charge(&mut self, charge: &Charge) {
+        let mut words = Words::of(b'c');
+        words.numbers(&[
+            self.place(charge.quota_group, Some(charge.limits)),
+            charge.alone_ms,
+        ]);
+        words.numbers(&charge.used);
+        words.numbers(&charge.most_left.map(or_unknown));
+        self.request.operations.push(words.0);
+    }
+
+    /// Asks how many processes use these lanes, and says that this one does.
+    pub(super) fn count_processes(&mut self, process: &str) {
+        let mut words = Words::of(b'p');
+        words.0.extend(process.as_bytes());
         self.request.operations.push(words.0);
     }
 
@@ -297,6 +315,7 @@ fn booking(ask: &Ask, words: &[f64]) -> Option<Booking> {
         limits: candidate.limits,
         taken,
         wait_ms,
+        alone: None,
         tokens_left: known(tokens_left),
         because: because_of(because)?,
         waits_ms: waits_ms.to_vec(),

@@ -5,10 +5,7 @@ use super::{
     store::{ask, booked, look, store, store_on, target},
     *,
 };
-use crate::{
-    error::Code,
-    quota::{Settlement, Store},
-};
+use crate::{error::Code, quota::Settlement};
 
 #[tokio::test]
 async fn a_redis_that_is_away_is_an_error_and_settlements_are_kept_for_its_return() {
@@ -29,7 +26,7 @@ async fn a_redis_that_is_away_is_an_error_and_settlements_are_kept_for_its_retur
     assert!(error.message().contains(&address), "{error}");
     assert_eq!(error.message().matches("redis at").count(), 1, "{error}");
     // While it is known to be away nothing is sent, so this certainly has not run.
-    store.settle(Settlement::unsent(booking), 0.0);
+    store.settle(Settlement::unsent(booking));
     assert!(store.book(&asked, 0.0).await.is_err());
     server.restart();
     let left = eventually(|| async {
@@ -53,7 +50,7 @@ async fn a_settlement_that_may_have_arrived_is_not_sent_again() {
     let first = booked(&store, &asked).await;
     booked(&store, &asked).await;
     server.hang();
-    store.settle(Settlement::unsent(first), 0.0);
+    store.settle(Settlement::unsent(first));
     let error = store.look(&asked, 0.0).await.unwrap_err();
     assert!(
         error.message().contains("did not answer in time"),
@@ -76,12 +73,12 @@ async fn a_booking_of_a_lane_that_redis_has_lost_changes_nothing() {
     let (store, direct) = (store_on(&server), connection(&target(&server), PATIENT));
     let old = booked(&store, &ask(1, 30_000.0, &[0])).await;
     text(&direct, "FLUSHALL").await;
-    store.settle(Settlement::unsent(old.clone()), 0.0);
+    store.settle(Settlement::unsent(old.clone()));
     look(&store, &[0]).await;
     assert_eq!(text(&direct, "DBSIZE").await, "0");
     let new = booked(&store, &ask(2, 30_000.0, &[0])).await;
     assert!(new.taken.booked_ms > old.taken.booked_ms);
-    store.settle(Settlement::unsent(old), 0.0);
+    store.settle(Settlement::unsent(old));
     let left = look(&store, &[0]).await[0].tokens_left.unwrap();
     assert!(left < 40_000.0, "{left}");
 }

@@ -2,7 +2,7 @@
 
 mod away;
 mod same;
-mod store;
+pub(in crate::quota) mod store;
 
 use std::time::Duration;
 

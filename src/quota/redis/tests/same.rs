@@ -98,7 +98,7 @@ impl History {
         let mut expected = Vec::new();
         let mut asking = Vec::new();
         for ask in asks {
-            let mut answer = redis.book(ask, self.now_ms);
+            let mut answer = Box::pin(redis.book(ask, self.now_ms));
             assert!(futures_util::poll!(&mut answer).is_pending());
             asking.push(answer);
             expected.push(self.memory.book(ask, self.now_ms).await.unwrap());
@@ -148,7 +148,7 @@ impl History {
             booking: in_redis,
             ..settlement
         };
-        self.redis.settle(settlement, self.now_ms);
+        self.redis.settle(settlement);
     }
 
     fn observe(&mut self) {
@@ -164,7 +164,7 @@ impl History {
             tokens_left: self.maybe(60_000.0),
         };
         self.memory.observe(observation.clone(), self.now_ms);
-        self.redis.observe(observation, self.now_ms);
+        self.redis.observe(observation);
     }
 
     fn withdraw(&mut self) {

@@ -8,12 +8,10 @@ use serde_json::json;
 use super::{cluster::Masters, servers::Server, *};
 use crate::{
     config::Limits,
-    quota::{
-        Answer, Ask, Booking, Candidate, Cost, Settlement, Standing, Store, redis::RedisStore,
-    },
+    quota::{Answer, Ask, Booking, Candidate, Cost, Settlement, Standing, redis::RedisStore},
 };
 
-pub(super) fn target(server: &Server) -> Json {
+pub(in crate::quota) fn target(server: &Server) -> Json {
     json!({"tcp": {"host": "127.0.0.1", "port": server.port}})
 }
 
@@ -26,7 +24,7 @@ pub(super) fn store_on(server: &Server) -> RedisStore {
     store(connection(&target(server), PATIENT))
 }
 
-pub(super) fn ask(claimant: u64, tokens: f64, groups: &[usize]) -> Ask {
+pub(in crate::quota) fn ask(claimant: u64, tokens: f64, groups: &[usize]) -> Ask {
     let candidates = groups.iter().map(|group| Candidate {
         quota_group: *group,
         limits: Limits {
@@ -128,11 +126,11 @@ async fn bookings_at_once_share_round_trips_and_one_alone_pays_one() {
     // The script is known, and a settlement costs nobody a wait.
     let booking = booked(&store, &ask(1, 10.0, &[0])).await;
     let before = calls(&direct, "evalsha").await;
-    store.settle(Settlement::unsent(booking), 0.0);
+    store.settle(Settlement::unsent(booking));
     let asks: Vec<Ask> = (1..=64).map(|each| ask(each, 100.0, &[0, 1, 2])).collect();
     let bookings = join_all(asks.iter().map(|ask| booked(&store, ask))).await;
     for booking in bookings {
-        store.settle(Settlement::unsent(booking), 0.0);
+        store.settle(Settlement::unsent(booking));
     }
     look(&store, &[0]).await;
     let after = calls(&direct, "evalsha").await;
@@ -148,7 +146,7 @@ async fn a_settlement_finds_its_way_after_the_scripts_were_flushed() {
     let (store, direct) = (store_on(&server), connection(&target(&server), PATIENT));
     let booking = booked(&store, &ask(1, 30_000.0, &[0])).await;
     text(&direct, "SCRIPT FLUSH").await;
-    store.settle(Settlement::unsent(booking), 0.0);
+    store.settle(Settlement::unsent(booking));
     assert_eq!(look(&store, &[0]).await[0].tokens_left, Some(60_000.0));
 }
 
@@ -158,13 +156,13 @@ async fn whoever_goes_away_while_asking_leaves_nothing_taken() {
     let store = store_on(&server);
     let asked = ask(1, 30_000.0, &[0]);
     // Polled once, so that it is on its way; the answer finds nobody.
-    let mut asking = store.book(&asked, 0.0);
+    let mut asking = Box::pin(store.book(&asked, 0.0));
     assert!(futures_util::poll!(&mut asking).is_pending());
     tokio::task::yield_now().await;
     drop(asking);
     is_full(&store).await;
     // The answer is there and nobody has looked at it.
-    let mut asking = store.book(&asked, 0.0);
+    let mut asking = Box::pin(store.book(&asked, 0.0));
     assert!(futures_util::poll!(&mut asking).is_pending());
     look(&store, &[0]).await;
     drop(asking);
@@ -203,7 +201,10 @@ async fn a_lane_is_readable_and_expires_when_it_is_full_again() {
     // 35 s until it is full, and a quarter of an hour.
     assert!((900_000.0..=1_000_000.0).contains(&lives_ms), "{lives_ms}");
     let line = "orm:{shop:gpt-4o}:line";
-    assert_eq!(text(&direct, &format!("GET {line}")).await, "1");
+    assert_eq!(
+        text(&direct, &format!("HGET {line} last_ticket")).await,
+        "1"
+    );
     assert_ne!(text(&direct, &format!("PTTL {line}")).await, "-1");
     // A claim is taken back with a word.
     store.withdraw("gpt-4o", 0xfeed);
@@ -237,7 +238,7 @@ async fn a_cluster_has_all_lanes_of_a_model_in_one_place() {
         let first = booked(&store, &asked).await;
         let second = booked(&store, &asked).await;
         assert_ne!(first.quota_group, second.quota_group);
-        store.settle(Settlement::unsent(first), 0.0);
+        store.settle(Settlement::unsent(first));
         let standings = store.look(&asked, 0.0).await.unwrap();
         assert!(standings[0].tokens_left >= Some(59_000.0), "{standings:?}");
     }
@@ -254,7 +255,7 @@ async fn nothing_lives_longer_than_the_store() {
     let store = RedisStore::new(shared.clone(), "shop", vec!["acme".into()]);
     server.hang();
     let asked = ask(1, 100.0, &[0]);
-    let mut asking = store.book(&asked, 0.0);
+    let mut asking = Box::pin(store.book(&asked, 0.0));
     assert!(futures_util::poll!(&mut asking).is_pending());
     tokio::task::yield_now().await;
     drop(asking);

@@ -6,17 +6,18 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::warning::Warning;
+use super::Warning;
 
 /// Where nobody listens, the oldest goes when there are more.
 const MOST_WARNINGS: usize = 64;
 
-/// A queue of bounded length.
+/// Warnings for whoever listens next: a queue of bounded length.
 #[derive(Debug, Default)]
-pub(super) struct Warnings(Mutex<VecDeque<Warning>>);
+pub struct Unheard(Mutex<VecDeque<Warning>>);
 
-impl Warnings {
-    pub(super) fn add(&self, warning: Warning) {
+impl Unheard {
+    /// Adds one; the oldest goes where there are too many.
+    pub fn add(&self, warning: Warning) {
         let mut waiting = self.waiting();
         if waiting.len() >= MOST_WARNINGS {
             waiting.pop_front();
@@ -25,7 +26,7 @@ impl Warnings {
     }
 
     /// Takes all out, oldest first.
-    pub(super) fn take(&self) -> Vec<Warning> {
+    pub fn take(&self) -> Vec<Warning> {
         mem::take(&mut *self.waiting()).into()
     }
 
@@ -41,14 +42,14 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_where_nobody_listens() {
-        let warnings = Warnings::default();
+        let warnings = Unheard::default();
         for number in 0..MOST_WARNINGS + 2 {
             let account = number.to_string().into();
             warnings.add(Warning::quota_groups_merged(&account, &account, &account));
         }
         let kept = warnings.take();
         assert_eq!(kept.len(), MOST_WARNINGS);
-        assert_eq!(&*kept[0].account, "2");
+        assert_eq!(kept[0].account.as_deref(), Some("2"));
         assert!(warnings.take().is_empty());
     }
 }
