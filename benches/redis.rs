@@ -11,9 +11,11 @@ use std::{
 
 use futures_util::future::join_all;
 use openai_request_manager::{
-    config::{Limits, RedisTarget},
+    config::{Limits, OnRedisDown, RedisTarget},
     headers::{Meter, Reading},
-    quota::{Answer, Ask, Candidate, Cost, Settlement, Unspent, redis::RedisStore},
+    quota::{
+        Answer, Ask, Candidate, Cost, Settlement, SharedStore, Store, Unspent, redis::RedisStore,
+    },
     redis::{Connection, TimeLimits, cmd, from_redis_value},
 };
 
@@ -79,7 +81,7 @@ fn ask(accounts: usize, claimant: u64) -> Ask {
     }
 }
 
-async fn request(store: &RedisStore, ask: &Ask, answer_ms: u64) {
+async fn request(store: &SharedStore, ask: &Ask, answer_ms: u64) {
     let answer = store.book(ask, 0.0).await.expect("an answer");
     let Answer::Booked(booking) = answer else {
         panic!("not booked: {answer:?}");
@@ -106,7 +108,7 @@ async fn request(store: &RedisStore, ask: &Ask, answer_ms: u64) {
         limit_hit: None,
         block_ms: None,
     };
-    store.settle(settlement);
+    store.settle(settlement, 0.0);
 }
 
 /// Microseconds of the whole server, microseconds in scripts, and scripts run.
@@ -133,7 +135,8 @@ async fn measure(server: &Server, load: [usize; 3], answer_ms: u64) {
     let connection = server.connect();
     let pool = format!("{accounts} {at_once} {answer_ms}");
     let groups = (0..accounts).map(|group| format!("group-{group}").into());
-    let store = RedisStore::new(connection.clone(), &pool, groups.collect());
+    let redis = RedisStore::new(connection.clone(), &pool, groups.collect());
+    let store = SharedStore::new(redis, OnRedisDown::Fail);
     let asks: Vec<Ask> = (1..=at_once as u64)
         .map(|claimant| ask(accounts, claimant))
         .collect();
@@ -173,7 +176,8 @@ async fn main() {
         ([3, 64, 6_400], 20),
         ([3, 1_024, 51_200], 100),
         ([10, 64, 16_000], 0),
-        ([1_000, 1, 100], 0),
+        ([256, 1, 400], 0),
+        ([1_000, 1, 400], 0),
         ([1_000, 64, 640], 0),
     ] {
         measure(&server, load, answer_ms).await;

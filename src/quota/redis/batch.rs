@@ -2,9 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tokio::{sync::oneshot, task::AbortHandle, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    task::AbortHandle,
+    time::Instant,
+};
 
 use super::{
+    company::Company,
     keys::Keys,
     processes::Processes,
     wire::{self, Packer, Request},
@@ -94,11 +99,56 @@ pub(super) struct Family {
     carrier: Option<AbortHandle>,
     /// The quota group on whose lane the claim of each of our claimants stands.
     claims: HashMap<u64, usize>,
+    /// When what waits leaves.
+    company: Company,
+    /// Bookings that are not settled yet.
+    under_way: usize,
+    /// The carrier waits for company, and is told here when there is enough.
+    lingering: Option<Arc<Notify>>,
 }
 
 impl Family {
     pub(super) fn add(&mut self, operation: Operation) {
+        let now = Instant::now();
+        match &operation {
+            Operation::Book { .. } => self.company.add_booking(now),
+            Operation::Settle(settlement) => {
+                self.under_way = self.under_way.saturating_sub(1);
+                match settlement.refused {
+                    true => self.company.add_urgent(),
+                    false => self.company.add_other(now),
+                }
+            }
+            Operation::Observe(_) => self.company.add_other(now),
+            // Somebody waits for the answer, or behind the claim.
+            Operation::Look { .. }
+            | Operation::Probe { .. }
+            | Operation::Charge(_)
+            | Operation::Withdraw { .. } => self.company.add_urgent(),
+        }
         self.waiting.push(operation);
+        if self.lingering.is_some() && self.leaves_at().is_none() {
+            // The carrier that is told looks again by itself.
+            if let Some(carrier) = self.lingering.take() {
+                carrier.notify_one();
+            }
+        }
+    }
+
+    /// When what waits leaves; `None` is at once.
+    fn leaves_at(&self) -> Option<Instant> {
+        match self.waiting.len() < MOST_IN_BATCH {
+            true => self.company.leaves_at(self.under_way),
+            false => None,
+        }
+    }
+
+    /// Until when the carrier should wait for company, unless it is told before; `None` where it should not.
+    pub(super) fn linger(&mut self, now: Instant) -> Option<(Instant, Arc<Notify>)> {
+        self.lingering = None;
+        let until = self.leaves_at().filter(|until| *until > now)?;
+        let told = self.lingering.insert(Arc::default());
+        Some((until, told.clone()))
     }
 
     /// Forgets the claim of one who will not ask again.
@@ -131,8 +181,10 @@ impl Family {
         }
         let mut operations: Vec<Operation> = self.kept.drain(..).collect();
         operations.append(&mut self.waiting);
+        self.company = Company::default();
         if operations.len() > MOST_IN_BATCH {
             self.waiting = operations.split_off(MOST_IN_BATCH);
+            self.company.add_urgent();
         }
         let mut packer = Packer::new(keys, model_group, clock);
         for operation in &operations {
@@ -178,6 +230,7 @@ impl Family {
     /// (their senders are dropped).
     pub(super) fn interrupt(&mut self) {
         self.carrier = None;
+        self.company = Company::default();
         let waiting = std::mem::take(&mut self.waiting);
         self.keep(waiting.into_iter());
     }
@@ -200,6 +253,7 @@ impl Family {
             && self.waiting.is_empty()
             && self.kept.is_empty()
             && self.claims.is_empty()
+            && self.under_way == 0
     }
 }
 
@@ -239,6 +293,7 @@ impl Batch {
             match operation {
                 Operation::Book { ask, answer } => {
                     let (said, claimed) = wire::booked(&ask, &answers.next()?)?;
+                    family.under_way += usize::from(matches!(said, Answer::Booked(_)));
                     family.note_claim(ask.claimant, claimed);
                     deliveries.push(Delivery::Booking(answer, ask.claimant, Ok(said)));
                 }
@@ -271,6 +326,7 @@ impl Batch {
         let mut operations = self.operations;
         if !may_have_run {
             operations.append(&mut family.waiting);
+            family.company = Company::default();
         }
         let mut deliveries = Vec::new();
         let mut others = Vec::new();

@@ -3,6 +3,7 @@
 //! ```text
 //! store        bookings and settlements of callers → batches
 //!   batch        what gathers for a model group while a round trip is under way
+//!   company      when a batch leaves
 //!   keys         the names of lanes
 //!   processes    how many share a model group's lanes
 //!   wire         operations and answers as bytes
@@ -10,6 +11,7 @@
 //! ```
 
 mod batch;
+mod company;
 mod keys;
 mod processes;
 mod script;

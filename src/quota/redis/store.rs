@@ -14,6 +14,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
+    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -157,6 +158,11 @@ impl Shared {
         }
     }
 
+    fn linger(&self, model_group: &Arc<str>) -> Option<(Instant, Arc<Notify>)> {
+        let mut state = self.state();
+        state.families.get_mut(model_group)?.linger(Instant::now())
+    }
+
     fn next(&self, model_group: &Arc<str>) -> Option<Batch> {
         let mut state = self.state();
         let State {
@@ -282,7 +288,14 @@ struct Carrier {
 
 impl Carrier {
     async fn run(mut self) {
-        while let Some(batch) = self.shared.next(&self.model_group) {
+        loop {
+            while let Some((until, told)) = self.shared.linger(&self.model_group) {
+                // Told or in time, it looks again.
+                let _ = timeout_at(until, told.notified()).await;
+            }
+            let Some(batch) = self.shared.next(&self.model_group) else {
+                break;
+            };
             let answer = script::run(&self.shared.connection, &batch.request).await;
             self.shared.deliver(&self.model_group, batch, answer);
         }

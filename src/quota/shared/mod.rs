@@ -5,12 +5,14 @@
 //! meanwhile is taken from the lanes there, once.
 //!
 //! ```text
-//! seen      what this process has seen of the lanes
-//! outage    the lanes of one model group without Redis
+//! seen        what this process has seen of the lanes
+//! shortlist   which lanes a booking looks at where there are very many
+//! outage      the lanes of one model group without Redis
 //! ```
 
 mod outage;
 mod seen;
+mod shortlist;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,7 @@ pub use self::outage::Alone;
 use self::{
     outage::{Outage, late_return},
     seen::Seen,
+    shortlist::{answered, shortlist},
 };
 use super::{
     Answer, Ask, Observation, Pending, Settlement, Sharing, Standing, Store, redis::RedisStore,
@@ -165,13 +168,19 @@ impl Store for SharedStore {
             if let Some(answer) = booked_alone(now_ms) {
                 return Ok(answer);
             }
-            let answer = shared.redis.book(ask, now_ms).await;
+            let some = shortlist(ask, &shared.state().seen, now_ms);
+            let to_ask = some.as_ref().map_or(ask, |(some, _)| some);
+            let answer = shared.redis.book(to_ask, now_ms).await;
             // The answer can have taken as long as a round trip may.
             let now_ms = now_ms + asked.elapsed().as_secs_f64() * 1000.0;
             match (answer, shared.on_redis_down) {
-                (Ok(answer), _) => {
+                (Ok(mut answer), _) => {
+                    let seen = &mut shared.state().seen;
+                    if let Some((_, indices)) = &some {
+                        answer = answered(ask, indices, answer, seen, now_ms);
+                    }
                     if let Answer::Booked(booking) = &answer {
-                        shared.state().seen.booked(booking, now_ms);
+                        seen.booked(booking, now_ms);
                     }
                     Ok(answer)
                 }

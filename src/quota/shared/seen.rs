@@ -25,6 +25,9 @@ pub(super) struct LaneSeen {
     /// What was left at `at_ms`, on the callers' clock.
     levels: [Option<f64>; 4],
     at_ms: f64,
+    /// The moment at which it could start the last request that looked at it, and when that was.
+    pub(super) starts_ms: f64,
+    pub(super) looked_ms: f64,
 }
 
 impl Default for LaneSeen {
@@ -33,6 +36,8 @@ impl Default for LaneSeen {
             told: [None; 4],
             levels: [None; 4],
             at_ms: f64::NEG_INFINITY,
+            starts_ms: f64::NEG_INFINITY,
+            looked_ms: f64::NEG_INFINITY,
         }
     }
 }
@@ -50,6 +55,21 @@ impl Seen {
         let lane = self.lane_mut(&booking.model_group, booking.quota_group);
         lane.levels = booking.taken.levels;
         lane.at_ms = now_ms;
+    }
+
+    /// A booking has looked at a lane, which could start after this time.
+    pub(super) fn looked(
+        &mut self,
+        model_group: &Arc<str>,
+        quota_group: usize,
+        wait_ms: Option<f64>,
+        now_ms: f64,
+    ) {
+        let lane = self.lane_mut(model_group, quota_group);
+        lane.looked_ms = now_ms;
+        if let Some(wait_ms) = wait_ms {
+            lane.starts_ms = now_ms + wait_ms;
+        }
     }
 
     /// An answer tells limits.
