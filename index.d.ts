@@ -84,6 +84,21 @@ export interface Timeouts {
 export interface ManagerConfig {
   /** Accounts, or label → key. At least one. */
   accounts: Account[] | Record<string, string>
+  /**
+   * Where processes share their books. Without one they are kept in the process.
+   * @default REDIS_URL from the environment, else none
+   */
+  redis?: RedisSource
+  /**
+   * Pools of one name share their books in one Redis; those that must not get different names. 1 to 64 characters.
+   * @default 'default'
+   */
+  pool?: string
+  /**
+   * While Redis is away, requests go on with this process's share of the limits, or fail with `ERR_STORE`.
+   * @default 'degrade'
+   */
+  onRedisDown?: 'degrade' | 'fail'
   /** @default 'https://api.openai.com/v1' */
   baseURL?: string
   /**
@@ -158,9 +173,9 @@ export declare function configure(config: ManagerConfig): void
 export declare function configure(constants: LegacyConstants): void
 
 /**
- * What the older module took as `redis`: a client of ioredis or node-redis of any kind (also clusters, pools and Sentinels), a URL, the
- * options of such a client, or nothing. A client is read, never used and never closed. This version keeps its books in the process, so
- * the value is checked and not used.
+ * Where processes share their books: a client of ioredis or node-redis of any kind (also clusters, pools and Sentinels), a URL, the
+ * options of such a client, or nothing. A client is read, never used and never closed; equal targets share one connection of ours in
+ * the whole process. Nothing as an argument of a drop-in function means the configuration's.
  */
 export type RedisSource = string | object | null | undefined
 
@@ -494,14 +509,19 @@ export interface WarningEvent {
    * Stable.
    * - `QUOTA_GROUPS_MERGED`: the answers to an account name the organization and project of another one, so that the two share
    *   one limit; give both a common `quotaGroup`
+   * - `REDIS_AWAY`: Redis gave no answer, or refused, for a model group; requests go on with this process's share
+   * - `REDIS_BACK`: the model group's limits are shared through Redis again
    */
-  code: 'QUOTA_GROUPS_MERGED'
+  code: 'QUOTA_GROUPS_MERGED' | 'REDIS_AWAY' | 'REDIS_BACK'
   /** What happened, and what to do. No key or organization id is part of it. */
   message: string
-  /** Label of the account that it is about. */
-  account: string
-  /** The quota group that the account belongs to now; a label of its accounts where the group is named after its organization. */
-  quotaGroup: string
+  /** Label of the account that it is about; null where it is about none. */
+  account: string | null
+  /**
+   * The quota group that the account belongs to now; a label of its accounts where the group is named after its organization. Null
+   * where it is about no account.
+   */
+  quotaGroup: string | null
 }
 
 /** What an answer means. */
@@ -538,7 +558,19 @@ export declare class RequestManager {
 export interface PoolStatus {
   /** Requests that wait for room. */
   waiting: number
+  /** Null where the books are in the process. */
+  redis: RedisStatus | null
   accounts: AccountStatus[]
+}
+
+/** How a model's lanes are shared. */
+export interface RedisStatus {
+  /** Where it is: no user, no password. */
+  server: string
+  /** How many processes use the lanes, as far as is known, this one included. */
+  processes: number
+  /** For how long this process has gone on without Redis for this model, and why; null while it does not. @unit ms */
+  away: { forMs: number; because: string } | null
 }
 
 export interface AccountStatus {
@@ -575,7 +607,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
    * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`
    * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
-   * - `ERR_STORE`: Redis did not answer, or refused
+   * - `ERR_STORE`: Redis did not answer, or refused, and the pool has `onRedisDown: 'fail'`
    * - `ERR_CLOSED`: the manager was closed
    */
   code:

@@ -77,7 +77,9 @@ async function accepted() {
     same<number>(waitedMs)
     same<Because>(because)
   })
-  subscribe('openai-request-manager:warning', (message) => same<'QUOTA_GROUPS_MERGED'>((message as WarningEvent).code))
+  subscribe('openai-request-manager:warning', (message) =>
+    same<'QUOTA_GROUPS_MERGED' | 'REDIS_AWAY' | 'REDIS_BACK'>((message as WarningEvent).code),
+  )
 
   const simulator = await startSimulator({
     accounts: [{ apiKey: 'k', limits: { '*': { tokensPerMinute: 1 } } }],

@@ -87,7 +87,9 @@ async fn request(store: &SharedStore, ask: &Ask, answer_ms: u64) {
         panic!("not booked: {answer:?}");
     };
     if answer_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(answer_ms)).await;
+        // Not all at the same time.
+        let answer_ms = answer_ms as f64 * (0.75 + 0.5 * fastrand::f64());
+        tokio::time::sleep(Duration::from_micros((answer_ms * 1000.0) as u64)).await;
     }
     let meter = |limit: f64, left: f64| Meter {
         limit: Some(limit),
@@ -142,7 +144,7 @@ async fn measure(server: &Server, load: [usize; 3], answer_ms: u64) {
         .collect();
     // Lanes come to be and the script is loaded before.
     for ask in &asks {
-        request(&store, ask, answer_ms).await;
+        request(&store, ask, 0).await;
     }
     let (before, started) = (spent(&connection).await, Instant::now());
     join_all(asks.iter().map(|ask| async {
@@ -174,9 +176,10 @@ async fn main() {
         ([3, 1, 5_000], 0),
         ([3, 64, 32_000], 0),
         ([3, 64, 6_400], 20),
+        ([3, 64, 6_400], 200),
         ([3, 1_024, 51_200], 100),
         ([10, 64, 16_000], 0),
-        ([256, 1, 400], 0),
+        ([128, 1, 400], 0),
         ([1_000, 1, 400], 0),
         ([1_000, 64, 640], 0),
     ] {

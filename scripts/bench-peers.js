@@ -46,23 +46,23 @@ ${versions(clients, names, redis)}
 `)
   const rows = []
   for (const name of names) {
-    const { title, needsRedis } = clients[name]
+    const { title, needsRedis, processes } = clients[name]
     if (needsRedis && redis === null) {
       console.log(`Left out, for want of redis-server (Debian: apt-get install redis-server): ${title}`)
       continue
     }
-    const seen = await measure(name, needsRedis, seconds)
+    const seen = await measure({ name, processes, seconds }, needsRedis)
     rows.push(row(title, seen))
     console.log(`${rows.at(-1).join(' | ')}${causes(seen.failures)}`)
   }
   console.log(`\n${table(rows)}\n\n${NOTES}`)
 }
 
-async function measure(name, needsRedis, seconds) {
+async function measure(task, needsRedis) {
   const { redisCommands, runClient, startRedis, startServer } = require('../benches/peers/processes.js')
   const server = await startServer()
   const redis = needsRedis ? await startRedis() : null
-  const seen = await runClient({ name, seconds, server: { baseURL: server.baseURL, redisPort: redis?.port } })
+  const seen = await runClient({ ...task, server: { baseURL: server.baseURL, redisPort: redis?.port } })
   if (redis) seen.redisCommands = redisCommands(redis.port)
   await server.stop()
   await redis?.stop()

@@ -1,6 +1,6 @@
 'use strict'
 
-// The clients that are compared. Each is made for a server and sends one chat a call; it rejects where its user would see an error.
+// The clients that are compared, each in one process unless it says otherwise. Each is made for a server and sends one chat a call; it rejects where its user would see an error.
 // Libraries are loaded inside, so that a process has only its own client in memory.
 
 const { ACCOUNTS } = require('./workload.js')
@@ -8,12 +8,31 @@ const { ACCOUNTS } = require('./workload.js')
 const clients = {
   ours: {
     title: 'ours, limits known',
-    make: (server) =>
-      ours(server, ({ requestsPerMinute, tokensPerMinute }) => ({ requestsPerMinute, tokensPerMinute })),
+    make: (server) => ours(server, ({ label, apiKey, ...limits }) => limits),
   },
 
   'ours-unknown': {
     title: 'ours, limits unknown',
+    make: (server) => ours(server, () => undefined),
+  },
+
+  'ours-redis': {
+    title: 'ours, limits known, through Redis',
+    needsRedis: true,
+    make: (server) => ours(server, ({ label, apiKey, ...limits }) => limits),
+  },
+
+  'ours-redis-8': {
+    title: 'ours, limits known, eight processes through Redis',
+    needsRedis: true,
+    processes: 8,
+    make: (server) => ours(server, ({ label, apiKey, ...limits }) => limits),
+  },
+
+  'ours-redis-8-unknown': {
+    title: 'ours, limits unknown, eight processes through Redis',
+    needsRedis: true,
+    processes: 8,
     make: (server) => ours(server, () => undefined),
   },
 
@@ -100,13 +119,14 @@ const clients = {
   },
 }
 
-function ours({ baseURL }, limits) {
+function ours({ baseURL, redisPort }, limits) {
   const { RequestManager } = require('../..')
   const accounts = ACCOUNTS.map((account) => {
     const known = limits(account)
     return { label: account.label, apiKey: account.apiKey, ...(known && { limits: { '*': known } }) }
   })
-  const manager = new RequestManager({ accounts, baseURL })
+  const redis = redisPort && { host: '127.0.0.1', port: redisPort }
+  const manager = new RequestManager({ accounts, baseURL, redis })
   return (request) => manager.chat(request)
 }
 

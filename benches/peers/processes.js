@@ -52,8 +52,25 @@ async function startServer() {
   throw new Error('the simulator did not start')
 }
 
-/** Runs the load of worker.js through a client; resolves to what was seen. */
-async function runClient(task) {
+/** Runs the load of worker.js through a client, in as many processes as it has; resolves to what all of them saw. */
+async function runClient({ processes = 1, ...task }) {
+  const parts = Array.from({ length: processes }, (_, part) => runPart({ ...task, part, parts: processes }))
+  const seen = await Promise.all(parts)
+  const failures = {}
+  for (const [cause, count] of seen.flatMap((each) => Object.entries(each.failures))) {
+    failures[cause] = (failures[cause] ?? 0) + count
+  }
+  // Each asked the server at its own end: the last one saw all.
+  const last = (stats) => seen.map(stats).reduce((a, b) => (b.capacityTokens > a.capacityTokens ? b : a))
+  return {
+    times: seen.flatMap((each) => each.times),
+    failures,
+    atEnd: last((each) => each.atEnd),
+    after: last((each) => each.after),
+  }
+}
+
+async function runPart(task) {
   const child = track(fork(path.join(__dirname, 'worker.js')))
   const reply = new Promise((resolve) => {
     child.once('message', resolve)
@@ -104,10 +121,13 @@ async function listening(port) {
   throw new Error('redis-server did not start')
 }
 
-/** `get` and `set` that a Redis has run so far. */
+/** Commands of clients that a Redis has run so far; what scripts call is part of them. */
 function redisCommands(port) {
   const info = execFileSync('redis-cli', ['-p', String(port), 'info', 'commandstats'], { encoding: 'utf8' })
-  const calls = [...info.matchAll(/^cmdstat_(?:get|set):calls=(\d+)/gm)]
+  const isScript = /^cmdstat_evalsha:/m.test(info)
+  const calls = [
+    ...info.matchAll(isScript ? /^cmdstat_eval(?:sha)?:calls=(\d+)/gm : /^cmdstat_(?:get|set):calls=(\d+)/gm),
+  ]
   return calls.reduce((sum, [, count]) => sum + Number(count), 0)
 }
 

@@ -1,6 +1,7 @@
 'use strict'
 
-// The process of one client: runs the load against the server that its parent names, and answers with what the callers saw.
+// A process of one client: runs the load, or its part of it, against the server that its parent names, and answers with what the
+// callers saw.
 
 const { setTimeout: pause } = require('node:timers/promises')
 const { clients } = require('./clients.js')
@@ -9,10 +10,12 @@ const { ACCOUNTS, CALLERS, MODEL, arrivals, request } = require('./workload.js')
 /** Has the same tokenizer. */
 const WARM_UP_MODEL = 'gpt-4o'
 
-async function run({ name, server, seconds }) {
+async function run({ name, server, seconds, part, parts }) {
   await warmUp(server)
   const chat = await clients[name].make(server)
-  const waiting = arrivals(seconds).map(({ atMs, charge }, index) => ({ atMs, chat: request(index + 1, charge) }))
+  const waiting = arrivals(seconds)
+    .map(({ atMs, charge }, index) => ({ atMs, chat: request(index + 1, charge) }))
+    .filter((_, index) => index % parts === part)
   const times = []
   const failures = {}
   let next = 0
@@ -37,7 +40,7 @@ async function run({ name, server, seconds }) {
       }
     }
   }
-  const callers = Promise.all(Array.from({ length: CALLERS }, caller))
+  const callers = Promise.all(Array.from({ length: CALLERS / parts }, caller))
   await pause(seconds * 1000 - now())
   const atEnd = await stats(server)
   await callers
@@ -70,6 +73,7 @@ async function stats({ baseURL }) {
 
 process.once('message', async (task) => {
   try {
+    // The process must not end before its word is out.
     process.send({ result: await run(task) }, () => process.exit())
   } catch (error) {
     process.send({ failure: error.stack }, () => process.exit(1))

@@ -8,7 +8,7 @@ use super::seen::Seen;
 use crate::quota::{Answer, Ask};
 
 /// Candidates that a booking asks for at most.
-pub(super) const MOST_CANDIDATES: usize = 256;
+pub(super) const MOST_CANDIDATES: usize = 128;
 
 /// As many of them are those nearest to a prompt's home, where it has one.
 const NEAR_HOME: usize = 16;
