@@ -113,8 +113,8 @@ async fn request(store: &SharedStore, ask: &Ask, answer_ms: u64) {
     store.settle(settlement, 0.0);
 }
 
-/// Microseconds of the whole server, microseconds in scripts, and scripts run.
-async fn spent(connection: &Connection) -> [f64; 3] {
+/// Microseconds of the whole server, microseconds in scripts, scripts run, bytes received and sent.
+async fn spent(connection: &Connection) -> [f64; 5] {
     let info = |section: &'static str| async move {
         let answer = connection.run(cmd("INFO").arg(section)).await;
         from_redis_value::<String>(answer.expect("an answer")).expect("a text")
@@ -127,9 +127,23 @@ async fn spent(connection: &Connection) -> [f64; 3] {
     let cpu = info("cpu").await;
     let cpu_us = 1e6
         * (number(&cpu, "used_cpu_user_main_thread:") + number(&cpu, "used_cpu_sys_main_thread:"));
+    let net = info("stats").await;
     let stats = info("commandstats").await;
     let scripts = stats.split("cmdstat_evalsha:").nth(1).unwrap_or_default();
-    [cpu_us, number(scripts, "usec="), number(scripts, "calls=")]
+    [
+        cpu_us,
+        number(scripts, "usec="),
+        number(scripts, "calls="),
+        number(&net, "total_net_input_bytes:"),
+        number(&net, "total_net_output_bytes:"),
+    ]
+}
+
+/// What the first lane takes of the server's memory.
+async fn lane_bytes(connection: &Connection, pool: &str) -> u64 {
+    let key = format!("orm:{{{pool}:gpt-4o}}:lane:group-0");
+    let answer = connection.run(cmd("MEMORY").arg("USAGE").arg(key)).await;
+    from_redis_value(answer.expect("an answer")).unwrap_or(0)
 }
 
 async fn measure(server: &Server, load: [usize; 3], answer_ms: u64) {
@@ -157,11 +171,14 @@ async fn measure(server: &Server, load: [usize; 3], answer_ms: u64) {
     let after = spent(&connection).await;
     let each = |index: usize| (after[index] - before[index]) / requests as f64;
     println!(
-        "{accounts:5} accounts, {at_once:3} at once, answers after {answer_ms:2} ms: CPU {:7.1} µs, script {:7.1} µs, {:.3} round trips, {:7.1} µs of wall time each",
+        "{accounts:5} accounts, {at_once:3} at once, answers after {answer_ms:2} ms: CPU {:7.1} µs, script {:7.1} µs, {:.3} round trips, {:6.0} bytes to and {:5.0} from Redis, {:7.1} µs of wall time each; a lane takes {} bytes",
         each(0),
         each(1),
         each(2),
-        wall_us / requests as f64
+        each(3),
+        each(4),
+        wall_us / requests as f64,
+        lane_bytes(&connection, &pool).await
     );
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 const BOOKINGS_WAIT: Duration = Duration::from_millis(10);
 
 /// A booking waits until there is one for every so many requests under way. So one of a few never waits.
-const UNDER_WAY_FOR_EACH: usize = 16;
+const UNDER_WAY_FOR_EACH: usize = 8;
 
 /// The longest wait of what nobody waits for.
 const OTHERS_WAIT: Duration = Duration::from_millis(20);
@@ -68,10 +68,10 @@ mod tests {
         let mut company = Company::default();
         company.add_booking(now);
         assert_eq!(company.leaves_at(0), None);
-        assert_eq!(company.leaves_at(16), None);
-        assert_eq!(company.leaves_at(17), Some(now + BOOKINGS_WAIT));
+        assert_eq!(company.leaves_at(8), None);
+        assert_eq!(company.leaves_at(9), Some(now + BOOKINGS_WAIT));
         company.add_booking(now + Duration::from_millis(1));
-        assert_eq!(company.leaves_at(17), None);
+        assert_eq!(company.leaves_at(9), None);
         assert_eq!(company.leaves_at(64), Some(now + BOOKINGS_WAIT));
     }
 
