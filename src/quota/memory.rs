@@ -206,29 +206,26 @@ impl MemoryStore {
         );
     }
 
-    /// Makes a candidate's lane, with so much left where that is known.
+    /// Makes a candidate's lane, with so much left where that is known, and blocked until a moment.
     pub(super) fn begin_lane(
         &self,
         model_group: &Arc<str>,
         candidate: &Candidate,
         left: &[Option<f64>; 4],
+        blocked_until_ms: f64,
         now_ms: f64,
     ) {
         let mut families = self.families();
         let family = family(&mut families, model_group, now_ms);
-        family.lane(candidate, now_ms).begin_with(left, now_ms);
+        let lane = family.lane(candidate, now_ms);
+        lane.begin_with(left, now_ms);
+        lane.block_until(blocked_until_ms);
     }
 
-    /// What is left of each of a lane's metrics, and its capacity; `None` where there is no such lane.
-    pub(super) fn buckets_now(
-        &self,
-        model_group: &str,
-        quota_group: usize,
-        now_ms: f64,
-    ) -> Option<[Option<(f64, f64)>; 4]> {
+    /// A lane as it is, if there is one.
+    pub(super) fn lane_now(&self, model_group: &str, quota_group: usize) -> Option<Lane> {
         let families = self.families();
-        let lane = families.get(model_group)?.known(quota_group)?;
-        Some(lane.levels_and_capacities(now_ms))
+        families.get(model_group)?.known(quota_group).cloned()
     }
 }
 

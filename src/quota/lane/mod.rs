@@ -293,12 +293,31 @@ impl Lane {
         });
     }
 
-    /// What is left of each metric, below zero where room is booked ahead, and the capacity of its bucket.
-    pub fn levels_and_capacities(&self, now_ms: f64) -> [Option<(f64, f64)>; 4] {
-        Metric::ALL.map(|metric| {
-            let bucket = self.buckets[metric as usize].as_ref()?;
-            Some((bucket.level(now_ms), bucket.capacity()))
-        })
+    /// What would be left of a metric had no answer corrected it, below zero where room is booked ahead, and the bucket's capacity.
+    pub fn uncorrected(&self, metric: Metric, now_ms: f64) -> Option<(f64, f64)> {
+        let index = metric as usize;
+        let bucket = self.buckets[index].as_ref()?;
+        let level = bucket.level(now_ms) - self.corrected[index];
+        Some((level, bucket.capacity()))
+    }
+
+    /// What is left of a metric, below zero where room is booked ahead.
+    pub fn level(&self, metric: Metric, now_ms: f64) -> Option<f64> {
+        let bucket = self.buckets[metric as usize].as_ref()?;
+        Some(bucket.level(now_ms))
+    }
+
+    /// All that was ever booked.
+    pub fn booked(&self) -> Cost {
+        Cost {
+            requests: self.volume.requests,
+            tokens: self.volume.tokens,
+        }
+    }
+
+    /// Nothing is let through before this moment.
+    pub fn blocked_until_ms(&self) -> f64 {
+        self.blocked_until_ms
     }
 
     /// What is left now, per minute, and never below zero: (requests, tokens); `None` where no limit is known.

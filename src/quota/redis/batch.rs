@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    away::Away,
     company::Company,
     keys::Keys,
     processes::Processes,
@@ -16,7 +17,6 @@ use super::{
 };
 use crate::{
     config::Limits,
-    error::{Error, Result},
     quota::{Answer, Ask, Observation, Settlement, Standing},
     redis::Value,
 };
@@ -34,18 +34,19 @@ pub(super) enum Operation {
     Book {
         /// Moments are relative to the asking.
         ask: Ask,
-        answer: oneshot::Sender<Result<Answer>>,
+        answer: oneshot::Sender<Result<Answer, Away>>,
     },
     Look {
         ask: Ask,
-        answer: oneshot::Sender<Result<Vec<Standing>>>,
+        answer: oneshot::Sender<Result<Vec<Standing>, Away>>,
     },
     Settle(Box<Settlement>),
     Observe(Box<Observation>),
-    Charge(Box<Charge>),
+    /// With a number that grows, so that one that was sent twice is taken once.
+    Charge(Box<Charge>, u64),
     /// Only wants to know whether there is an answer.
     Probe {
-        answer: oneshot::Sender<Result<()>>,
+        answer: oneshot::Sender<Result<(), Away>>,
     },
     Withdraw {
         /// The quota group on whose lane the claim stands.
@@ -66,6 +67,8 @@ pub(in crate::quota) struct Charge {
     /// `alone_ms` milliseconds.
     pub(in crate::quota) most_left: [Option<f64>; 4],
     pub(in crate::quota) alone_ms: f64,
+    /// Nothing may be sent for this time.
+    pub(in crate::quota) block_ms: Option<f64>,
 }
 
 impl Operation {
@@ -104,7 +107,7 @@ pub(super) struct Family {
     /// Bookings that are not settled yet.
     under_way: usize,
     /// The carrier waits for company, and is told here when there is enough.
-    lingering: Option<Arc<Notify>>,
+    lingering: Option<(Instant, Arc<Notify>)>,
 }
 
 impl Family {
@@ -123,15 +126,17 @@ impl Family {
             // Somebody waits for the answer, or behind the claim.
             Operation::Look { .. }
             | Operation::Probe { .. }
-            | Operation::Charge(_)
+            | Operation::Charge(..)
             | Operation::Withdraw { .. } => self.company.add_urgent(),
         }
         self.waiting.push(operation);
-        if self.lingering.is_some() && self.leaves_at().is_none() {
-            // The carrier that is told looks again by itself.
-            if let Some(carrier) = self.lingering.take() {
-                carrier.notify_one();
-            }
+        let leaves_at = self.leaves_at();
+        // The carrier that is told looks again by itself.
+        if let Some((_, carrier)) = self
+            .lingering
+            .take_if(|(until, _)| leaves_at.is_none_or(|leaves_at| leaves_at < *until))
+        {
+            carrier.notify_one();
         }
     }
 
@@ -147,8 +152,8 @@ impl Family {
     pub(super) fn linger(&mut self, now: Instant) -> Option<(Instant, Arc<Notify>)> {
         self.lingering = None;
         let until = self.leaves_at().filter(|until| *until > now)?;
-        let told = self.lingering.insert(Arc::default());
-        Some((until, told.clone()))
+        let told = self.lingering.insert((until, Arc::default()));
+        Some(told.clone())
     }
 
     /// Forgets the claim of one who will not ask again.
@@ -160,7 +165,12 @@ impl Family {
 
     /// Has a task carry what waits, unless one does.
     pub(super) fn carry(&mut self, start: impl FnOnce() -> Option<AbortHandle>) {
-        if self.carrier.is_none() && !self.waiting.is_empty() {
+        // One whose runtime has ended before it began is none.
+        let has_carrier = self
+            .carrier
+            .as_ref()
+            .is_some_and(|carrier| !carrier.is_finished());
+        if !has_carrier && !self.waiting.is_empty() {
             self.carrier = start();
         }
     }
@@ -195,7 +205,9 @@ impl Family {
                 Operation::Look { ask, .. } => packer.look(ask),
                 Operation::Settle(settlement) => packer.settle(settlement),
                 Operation::Observe(observation) => packer.observe(observation),
-                Operation::Charge(charge) => packer.charge(charge),
+                Operation::Charge(charge, number) => {
+                    packer.charge(charge, *number, processes.own());
+                }
                 Operation::Probe { .. } => {}
                 Operation::Withdraw { claimed, claimant } => packer.withdraw(*claimed, *claimant),
             }
@@ -222,8 +234,12 @@ impl Family {
     /// Keeps what can be sent again.
     fn keep(&mut self, operations: impl Iterator<Item = Operation>) {
         self.kept.extend(operations.filter(Operation::is_kept));
-        let too_many = self.kept.len().saturating_sub(MOST_KEPT);
-        self.kept.drain(..too_many);
+        let mut too_many = self.kept.len().saturating_sub(MOST_KEPT);
+        self.kept.retain(|operation| {
+            let goes = too_many > 0 && !matches!(operation, Operation::Charge(..));
+            too_many -= usize::from(goes);
+            !goes
+        });
     }
 
     /// Its task was ended, or its thread's runtime was: nobody carries what waits, so those who wait for an answer are told
@@ -245,6 +261,11 @@ impl Family {
     /// Whether something is on its way.
     pub(super) fn is_busy(&self) -> bool {
         self.carrier.is_some()
+    }
+
+    /// Whether something waits for somebody to ask.
+    pub(super) fn keeps(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// Whether there is nothing to remember.
@@ -276,12 +297,16 @@ pub(super) struct Answered {
 #[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
 pub(super) enum Delivery {
     /// Of a claimant.
-    Booking(oneshot::Sender<Result<Answer>>, u64, Result<Answer>),
-    Standings(
-        oneshot::Sender<Result<Vec<Standing>>>,
-        Result<Vec<Standing>>,
+    Booking(
+        oneshot::Sender<Result<Answer, Away>>,
+        u64,
+        Result<Answer, Away>,
     ),
-    Probed(oneshot::Sender<Result<()>>, Result<()>),
+    Standings(
+        oneshot::Sender<Result<Vec<Standing>, Away>>,
+        Result<Vec<Standing>, Away>,
+    ),
+    Probed(oneshot::Sender<Result<(), Away>>, Result<(), Away>),
 }
 
 impl Batch {
@@ -320,7 +345,7 @@ impl Batch {
     pub(super) fn failed(
         self,
         may_have_run: bool,
-        error: &Error,
+        away: &Away,
         family: &mut Family,
     ) -> Vec<Delivery> {
         let mut operations = self.operations;
@@ -333,20 +358,22 @@ impl Batch {
         for operation in operations {
             match operation {
                 Operation::Book { ask, answer } => {
-                    deliveries.push(Delivery::Booking(answer, ask.claimant, Err(error.clone())));
+                    deliveries.push(Delivery::Booking(answer, ask.claimant, Err(away.clone())));
                 }
                 Operation::Look { answer, .. } => {
-                    deliveries.push(Delivery::Standings(answer, Err(error.clone())));
+                    deliveries.push(Delivery::Standings(answer, Err(away.clone())));
                 }
                 Operation::Probe { answer } => {
-                    deliveries.push(Delivery::Probed(answer, Err(error.clone())));
+                    deliveries.push(Delivery::Probed(answer, Err(away.clone())));
                 }
                 other => others.push(other),
             }
         }
-        if !may_have_run {
-            family.keep(others.into_iter());
+        if may_have_run {
+            // Sent again it is recognized.
+            others.retain(|operation| matches!(operation, Operation::Charge(..)));
         }
+        family.keep(others.into_iter());
         deliveries
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! store        bookings and settlements of callers → batches
+//!   away         why Redis did not do it
+//!   carrier      tasks that carry batches
 //!   batch        what gathers for a model group while a round trip is under way
 //!   company      when a batch leaves
 //!   keys         the names of lanes
@@ -10,7 +12,9 @@
 //!   script       runs script.lua, the arithmetic of the lanes
 //! ```
 
+mod away;
 mod batch;
+mod carrier;
 mod company;
 mod keys;
 mod processes;
@@ -21,4 +25,4 @@ pub(super) mod tests;
 mod wire;
 
 pub(super) use self::batch::Charge;
-pub use self::store::RedisStore;
+pub use self::{away::Away, store::RedisStore};

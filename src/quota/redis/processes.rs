@@ -9,6 +9,9 @@ use tokio::time::Instant;
 /// A process that goes on using lanes says so again after this time; it is forgotten after several times as much.
 const TOLD_AGAIN: Duration = Duration::from_secs(5);
 
+/// A count is good for this long: as long as a process is remembered that is not heard of.
+const LATELY: Duration = Duration::from_secs(30);
+
 /// Model groups remembered: names come from callers, so their number needs a bound.
 const MOST_MODEL_GROUPS: usize = 1_024;
 
@@ -19,14 +22,14 @@ pub(super) struct Processes {
     own: String,
     told: HashMap<Arc<str>, Told>,
     /// The latest count of any model group.
-    latest: Option<f64>,
+    latest: f64,
 }
 
 #[derive(Debug)]
 struct Told {
     /// When our name was said last.
     at: Option<Instant>,
-    count: Option<f64>,
+    count: Option<(f64, Instant)>,
 }
 
 impl Processes {
@@ -34,8 +37,13 @@ impl Processes {
         Processes {
             own: format!("{:016x}", fastrand::u64(..)),
             told: HashMap::new(),
-            latest: None,
+            latest: 1.0,
         }
+    }
+
+    /// Our name.
+    pub(super) fn own(&self) -> &str {
+        &self.own
     }
 
     /// Our name, where it is time to say it again.
@@ -59,10 +67,10 @@ impl Processes {
     }
 
     /// What Redis said.
-    pub(super) fn counted(&mut self, model_group: &Arc<str>, count: f64) {
-        self.latest = Some(count);
+    pub(super) fn counted(&mut self, model_group: &Arc<str>, count: f64, now: Instant) {
+        self.latest = count;
         if let Some(told) = self.told.get_mut(model_group) {
-            told.count = Some(count);
+            told.count = Some((count, now));
         }
     }
 
@@ -73,13 +81,14 @@ impl Processes {
         }
     }
 
-    /// How many use the lanes of a model group, as far as was ever told: of another group where nothing was told of this one,
-    /// this process alone where nothing was told at all.
-    pub(super) fn count(&self, model_group: &Arc<str>) -> f64 {
+    /// How many use the lanes of a model group, as far as was told lately. Where it was not, the larger of what was told last of
+    /// it and of any other; this process alone where nothing was told at all.
+    pub(super) fn count(&self, model_group: &Arc<str>, now: Instant) -> f64 {
         let told = self.told.get(model_group);
-        told.and_then(|told| told.count)
-            .or(self.latest)
-            .unwrap_or(1.0)
-            .max(1.0)
+        match told.and_then(|told| told.count) {
+            Some((count, at)) if now < at + LATELY => count,
+            Some((count, _)) => count.max(self.latest),
+            None => self.latest,
+        }
     }
 }

@@ -23,6 +23,7 @@
 --   confirmed:tokens                               the same for tokens: send_ms, volume
 --   learned                                        estimated, booked, corrected, decayed_at_ms, squared_errors, squares, readings
 --   claims                                         how many have a claim
+--   charged:P                                      the last charge of process P that was taken, when
 --   claim:C                                        who was told to come back: ticket, urgency, due_ms, requests, tokens, until_ms
 -- All is written at the end, so a batch that fails before has changed nothing.
 --
@@ -798,9 +799,16 @@ end
 -- What was used of the lane while its process could not say so: of each metric, and the most that can be left before that, which
 -- counts for a lane that has come to be since `alone` ms, for then Redis has lost the lane of before.
 local function charge(operation)
-  local place, alone, rpm, tpm, rpd, tpd, most_rpm, most_tpm, most_rpd, most_tpd = unpack_doubles('<dddddddddd', operation, 2)
+  local place, number, alone, block, rpm, tpm, rpd, tpd, most_rpm, most_tpm, most_rpd, most_tpd, at =
+    unpack_doubles('<dddddddddddd', operation, 2)
   local used, most = { rpm, tpm, rpd, tpd }, { most_rpm, most_tpm, most_rpd, most_tpd }
   local lane = lane_at(place)
+  lane.charged = lane.charged or {}
+  local process = 'charged:' .. sub(operation, at)
+  local last = lane.charged[process] or tonumber(match(lane.fields[process] or '0', '%S+'))
+  -- Its process was not told that it had arrived.
+  if number <= last then return end
+  lane.charged[process] = number
   touch(lane)
   local is_lost = lane.since > now - alone
   for metric = 1, 4 do
@@ -810,6 +818,10 @@ local function charge(operation)
       if is_lost and most[metric] < left then left = most[metric] end
       set_level(bucket, left - used[metric])
     end
+  end
+  if block == block then
+    lane.blocked_until = max(lane.blocked_until, now + block)
+    lane.is_blocked = true
   end
 end
 
@@ -922,6 +934,13 @@ local function save(lane)
       gone[#gone + 1] = 'claim:' .. claimant
     end
   end
+  if lane.charged then
+    for process, number in pairs(lane.charged) do set(process, format('%.0f %.0f', number, now)) end
+    for field, text in pairs(fields) do
+      local is_old = sub(field, 1, 8) == 'charged:' and tonumber(match(text, '%S+ (%S+)')) + CHARGE_KEPT_MS < now
+      if is_old and not lane.charged[field] then gone[#gone + 1] = field end
+    end
+  end
   local claims = 0
   for _, claim in pairs(lane.claims) do
     claims = claims + 1
@@ -930,7 +949,8 @@ local function save(lane)
   if lane.changed_claims then number('claims', claims) end
   if count > 1 then call('HSET', unpack(words)) end
   if #gone > 0 then call('HDEL', key, unpack(gone)) end
-  call('PEXPIRE', key, format('%.0f', kept + KEPT_MS))
+  -- Redis takes no number of any size.
+  call('PEXPIRE', key, format('%.0f', min(kept, LONGEST_KEPT_MS) + KEPT_MS))
 end
 
 local answers = {}

@@ -18,8 +18,14 @@ const LINE_KEPT_MS: f64 = 172_800_000.0;
 /// A process that has not been heard of for this long does not use the lanes any more, in milliseconds.
 const PROCESS_KEPT_MS: f64 = 30_000.0;
 
+/// A charge is not sent again after this time, in milliseconds.
+const CHARGE_KEPT_MS: f64 = 86_400_000.0;
+
+/// Nothing is kept for longer, in milliseconds, however much of a bucket is missing.
+const LONGEST_KEPT_MS: f64 = 2_592_000_000.0;
+
 /// The numbers that stand in the script by their names.
-const NUMBERS: [(&str, f64); 49] = [
+const NUMBERS: [(&str, f64); 51] = [
     ("RPM", metric(Metric::RequestsPerMinute)),
     ("TPM", metric(Metric::TokensPerMinute)),
     ("RPD", metric(Metric::RequestsPerDay)),
@@ -72,6 +78,8 @@ const NUMBERS: [(&str, f64); 49] = [
     ("KEPT_MS", KEPT_MS),
     ("LINE_KEPT_MS", LINE_KEPT_MS),
     ("PROCESS_KEPT_MS", PROCESS_KEPT_MS),
+    ("CHARGE_KEPT_MS", CHARGE_KEPT_MS),
+    ("LONGEST_KEPT_MS", LONGEST_KEPT_MS),
 ];
 
 static SCRIPT: LazyLock<Script> =

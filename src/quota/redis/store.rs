@@ -8,25 +8,27 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
-    runtime::Handle,
     sync::{Notify, oneshot},
-    time::{Instant, timeout_at},
+    time::Instant,
 };
 
 use super::{
-    batch::{Batch, Charge, Delivery, Family, Operation},
+    away::Away,
+    batch::{Charge, Family, Operation},
+    carrier::{Shared, State},
     keys::Keys,
     processes::Processes,
-    script,
 };
 use crate::{
-    error::{Code, Error, Result},
-    quota::{Answer, Ask, Booking, Candidate, Observation, Settlement, Standing},
-    redis::{Connection, Failure, Value},
+    quota::{Answer, Ask, Candidate, Observation, Settlement, Standing},
+    redis::Connection,
 };
 
 /// Lanes in Redis.
@@ -38,28 +40,6 @@ pub struct RedisStore {
     shared: Arc<Shared>,
 }
 
-/// What the store and its tasks have in common.
-#[derive(Debug)]
-struct Shared {
-    connection: Arc<Connection>,
-    keys: Keys,
-    /// A carrier has nothing left to carry.
-    carried: Notify,
-    // Locked for a few instructions, never over an await.
-    state: Mutex<State>,
-    /// The time that the script is told instead of looking at its clock.
-    #[cfg(test)]
-    clock: Mutex<Option<f64>>,
-}
-
-#[derive(Debug)]
-struct State {
-    families: HashMap<Arc<str>, Family>,
-    processes: Processes,
-    /// The store is gone: no task begins any more.
-    is_closed: bool,
-}
-
 impl RedisStore {
     /// A store for the pool of this name. `groups` are the names of its quota groups, by their indices: those of one name
     /// share their limits, in whatever process.
@@ -69,6 +49,7 @@ impl RedisStore {
                 connection,
                 keys: Keys::new(pool, groups),
                 carried: Notify::new(),
+                charges: AtomicU64::new(0),
                 state: Mutex::new(State {
                     families: HashMap::new(),
                     processes: Processes::new(),
@@ -87,28 +68,44 @@ impl RedisStore {
 
     /// How many processes share the lanes of a model group, as far as is known.
     pub(in crate::quota) fn processes(&self, model_group: &Arc<str>) -> f64 {
-        self.shared.state().processes.count(model_group)
+        let state = self.shared.state();
+        state.processes.count(model_group, Instant::now())
     }
 
     /// Takes room that was used while Redis did not know.
     pub(in crate::quota) fn charge(&self, model_group: &Arc<str>, charge: Charge) {
-        let operation = Operation::Charge(Box::new(charge));
+        let number = self.shared.charges.fetch_add(1, Ordering::Relaxed) + 1;
+        let operation = Operation::Charge(Box::new(charge), number);
         self.shared
             .with_family(model_group, |family| family.add(operation));
     }
 
-    /// Whether a batch of a model group gets an answer.
-    pub(in crate::quota) async fn probe(&self, model_group: &Arc<str>) -> Result<()> {
+    /// Whether Redis answers a batch of a model group, and writes.
+    pub(in crate::quota) async fn probe(&self, model_group: &Arc<str>) -> Result<(), Away> {
         let (sender, receiver) = oneshot::channel();
+        // The name is written.
+        self.shared.state().processes.say_again(model_group);
         self.shared.with_family(model_group, |family| {
             family.add(Operation::Probe { answer: sender });
         });
         let answer = receiver.await;
-        answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
+        answer.unwrap_or_else(|_| Err(self.shared.away("the round trip was broken off")))
     }
 
-    /// Returns when nothing is on its way or waits to be.
+    /// Returns when nothing is on its way or waits to be. What was kept is tried once more.
     pub(in crate::quota) async fn carried(&self) {
+        let keeping: Vec<Arc<str>> = {
+            let state = self.shared.state();
+            let families = state.families.iter();
+            let keeping = families.filter(|(_, family)| family.keeps());
+            keeping
+                .map(|(model_group, _)| model_group.clone())
+                .collect()
+        };
+        for model_group in keeping {
+            // It takes along what is kept; where it fails, that is lost.
+            let _ = self.probe(&model_group).await;
+        }
         loop {
             let carried = self.shared.carried.notified();
             tokio::pin!(carried);
@@ -137,187 +134,11 @@ impl Drop for RedisStore {
     }
 }
 
-impl Shared {
-    /// Changes what waits for a model group, and sends it unless a round trip is under way.
-    fn with_family(self: &Arc<Self>, model_group: &Arc<str>, change: impl FnOnce(&mut Family)) {
-        let mut state = self.state();
-        let is_closed = state.is_closed;
-        let family = state.families.entry(model_group.clone()).or_default();
-        change(family);
-        family.carry(|| {
-            if is_closed {
-                return None;
-            }
-            // Outside of a runtime nothing can be sent; it goes with what the next one has to say.
-            let runtime = Handle::try_current().ok()?;
-            let task = runtime.spawn(carry(self.clone(), model_group.clone()));
-            Some(task.abort_handle())
-        });
-        if family.is_idle() {
-            state.families.remove(model_group);
-        }
-    }
-
-    fn linger(&self, model_group: &Arc<str>) -> Option<(Instant, Arc<Notify>)> {
-        let mut state = self.state();
-        state.families.get_mut(model_group)?.linger(Instant::now())
-    }
-
-    fn next(&self, model_group: &Arc<str>) -> Option<Batch> {
-        let mut state = self.state();
-        let State {
-            families,
-            processes,
-            ..
-        } = &mut *state;
-        let family = families.get_mut(model_group)?;
-        let batch = family.next(&self.keys, model_group, self.clock(), processes);
-        if family.is_idle() {
-            families.remove(model_group);
-        }
-        drop(state);
-        if batch.is_none() {
-            self.carried.notify_waiters();
-        }
-        batch
-    }
-
-    /// Gives everybody the answer.
-    fn deliver(
-        self: &Arc<Self>,
-        model_group: &Arc<str>,
-        mut batch: Batch,
-        answer: Result<Value, Failure>,
-    ) {
-        let deliveries = {
-            let mut state = self.state();
-            let State {
-                families,
-                processes,
-                ..
-            } = &mut *state;
-            let family = families.entry(model_group.clone()).or_default();
-            let answered = match answer {
-                Ok(value) => batch
-                    .answered(&value, family)
-                    .ok_or_else(|| (true, self.error("its answer makes no sense"))),
-                Err(failure) => Err((failure.may_have_run(), self.error(&failure.to_string()))),
-            };
-            match answered {
-                Ok(answered) => {
-                    if let Some(count) = answered.processes {
-                        processes.counted(model_group, count);
-                    }
-                    answered.deliveries
-                }
-                Err((may_have_run, error)) => {
-                    if batch.counts_processes {
-                        processes.say_again(model_group);
-                    }
-                    batch.failed(may_have_run, &error, family)
-                }
-            }
-        };
-        for delivery in deliveries {
-            match delivery {
-                Delivery::Booking(to, claimant, answer) => {
-                    if let Err(Ok(answer)) = to.send(answer) {
-                        self.undo(claimant, model_group, answer);
-                    }
-                }
-                // Nobody wants to know any more.
-                Delivery::Standings(to, standings) => drop(to.send(standings)),
-                Delivery::Probed(to, answer) => drop(to.send(answer)),
-            }
-        }
-    }
-
-    /// Gives back what was booked, or entered, for one who has gone away.
-    fn undo(self: &Arc<Self>, claimant: u64, model_group: &Arc<str>, answer: Answer) {
-        self.with_family(model_group, |family| match answer {
-            Answer::Booked(booking) => family.add(unsent(booking)),
-            Answer::Later { .. } => family.withdraw(claimant),
-            Answer::Never { .. } => {}
-        });
-    }
-
-    fn error(&self, what: &str) -> Error {
-        let server = self.connection.describe();
-        // Most failures begin with the server; one of many servers is named beside the whole.
-        let what = match what.starts_with(server) {
-            true => what.to_owned(),
-            false => format!("{server}: {what}"),
-        };
-        let message = format!(
-            "No room was booked, for the limits are in Redis: {what}. Check that it runs and can be reached from here; nothing \
-             was sent to OpenAI, so the request can be made again."
-        );
-        Error::new(Code::Store, message)
-    }
-
-    fn clock(&self) -> String {
-        #[cfg(test)]
-        if let Some(now_ms) = *self.clock.lock().unwrap() {
-            return now_ms.to_string();
-        }
-        String::new()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No code under the lock panics halfway through a change, so the state is whole even then.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Carries batch after batch until nothing waits.
-async fn carry(shared: Arc<Shared>, model_group: Arc<str>) {
-    let carrier = Carrier {
-        shared,
-        model_group,
-        is_done: false,
-    };
-    carrier.run().await;
-}
-
-/// A task that carries batches. Ended before it is done, it leaves its place to another.
-struct Carrier {
-    shared: Arc<Shared>,
-    model_group: Arc<str>,
-    is_done: bool,
-}
-
-impl Carrier {
-    async fn run(mut self) {
-        loop {
-            while let Some((until, told)) = self.shared.linger(&self.model_group) {
-                // Told or in time, it looks again.
-                let _ = timeout_at(until, told.notified()).await;
-            }
-            let Some(batch) = self.shared.next(&self.model_group) else {
-                break;
-            };
-            let answer = script::run(&self.shared.connection, &batch.request).await;
-            self.shared.deliver(&self.model_group, batch, answer);
-        }
-        self.is_done = true;
-    }
-}
-
-impl Drop for Carrier {
-    fn drop(&mut self) {
-        if !self.is_done
-            && let Some(family) = self.shared.state().families.get_mut(&self.model_group)
-        {
-            family.interrupt();
-        }
-    }
-}
-
 /// One who waits to be told whether there is room. Dropped, it leaves nothing taken behind.
 struct Waiting<'a> {
     shared: &'a Arc<Shared>,
     ask: &'a Ask,
-    answer: oneshot::Receiver<Result<Answer>>,
+    answer: oneshot::Receiver<Result<Answer, Away>>,
 }
 
 impl Drop for Waiting<'_> {
@@ -329,11 +150,6 @@ impl Drop for Waiting<'_> {
             self.shared.undo(claimant, model_group, answer);
         }
     }
-}
-
-/// The end of a booking that nobody wanted.
-fn unsent(booking: Booking) -> Operation {
-    Operation::Settle(Box::new(Settlement::unsent(booking)))
 }
 
 /// The ask with moments from now on.
@@ -351,7 +167,7 @@ fn from_now(ask: &Ask, now_ms: f64) -> Ask {
 /// What a store does; see [`Store`](crate::quota::Store).
 impl RedisStore {
     /// Chooses the lane and takes the room.
-    pub async fn book(&self, ask: &Ask, now_ms: f64) -> Result<Answer> {
+    pub async fn book(&self, ask: &Ask, now_ms: f64) -> Result<Answer, Away> {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = Waiting {
             shared: &self.shared,
@@ -365,7 +181,7 @@ impl RedisStore {
             });
         });
         let answer = (&mut waiting.answer).await;
-        answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
+        answer.unwrap_or_else(|_| Err(self.shared.away("the round trip was broken off")))
     }
 
     /// Forgets the claim of one who will not ask again.
@@ -392,7 +208,7 @@ impl RedisStore {
     }
 
     /// How each candidate of an ask stands.
-    pub async fn look(&self, ask: &Ask, now_ms: f64) -> Result<Vec<Standing>> {
+    pub async fn look(&self, ask: &Ask, now_ms: f64) -> Result<Vec<Standing>, Away> {
         let (sender, receiver) = oneshot::channel();
         self.shared.with_family(&ask.model_group, |family| {
             family.add(Operation::Look {
@@ -401,6 +217,6 @@ impl RedisStore {
             });
         });
         let answer = receiver.await;
-        answer.unwrap_or_else(|_| Err(self.shared.error("the round trip was broken off")))
+        answer.unwrap_or_else(|_| Err(self.shared.away("the round trip was broken off")))
     }
 }

@@ -148,14 +148,18 @@ impl<'a> Packer<'a> {
         self.request.operations.push(words.0);
     }
 
-    pub(super) fn charge(&mut self, charge: &Charge) {
+    /// A charge with its number among those of a process.
+    pub(super) fn charge(&mut self, charge: &Charge, number: u64, process: &str) {
         let mut words = Words::of(b'c');
         words.numbers(&[
             self.place(charge.quota_group, Some(charge.limits)),
+            number as f64,
             charge.alone_ms,
+            or_unknown(charge.block_ms),
         ]);
         words.numbers(&charge.used);
         words.numbers(&charge.most_left.map(or_unknown));
+        words.0.extend(process.as_bytes());
         self.request.operations.push(words.0);
     }
 

@@ -18,11 +18,16 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
 
 pub use self::outage::Alone;
 use self::{
@@ -31,11 +36,12 @@ use self::{
     shortlist::{answered, shortlist},
 };
 use super::{
-    Answer, Ask, Observation, Pending, Settlement, Sharing, Standing, Store, redis::RedisStore,
+    Answer, Ask, Observation, Pending, Settlement, Sharing, Standing, Store,
+    redis::{Away, RedisStore},
 };
 use crate::{
     config::OnRedisDown,
-    error::{Error, Result},
+    error::Result,
     warning::{Unheard, Warning},
 };
 
@@ -58,6 +64,8 @@ struct Shared {
     // Locked for arithmetic on a few lanes, never over an await.
     state: Mutex<State>,
     warnings: Unheard,
+    /// An outage has begun.
+    began: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +86,7 @@ impl SharedStore {
                 on_redis_down,
                 state: Mutex::default(),
                 warnings: Unheard::default(),
+                began: Notify::new(),
             }),
         }
     }
@@ -91,48 +100,77 @@ impl Shared {
 
     /// What an outage of the ask's lanes says; `None` while there is none.
     fn alone<T>(
-        &self,
+        self: &Arc<Self>,
         model_group: &Arc<str>,
         say: impl FnOnce(&mut Outage, &Seen) -> T,
     ) -> Option<T> {
         let mut state = self.state();
         let State { seen, outages, .. } = &mut *state;
         let outage = outages.get_mut(model_group)?;
+        if outage.recovery.is_finished() {
+            // The runtime of the thread that it began on has ended.
+            outage.recovery = self.recovery(model_group);
+        }
         Some(say(outage, seen))
     }
 
+    /// Asks Redis, of very many lanes for some first.
+    async fn book(&self, ask: &Ask, now_ms: f64) -> Result<Answer, Away> {
+        let some = shortlist(ask, &self.state().seen, now_ms);
+        if let Some((some, indices)) = some {
+            let asked = Instant::now();
+            let answer = self.redis.book(&some, now_ms).await?;
+            let now_ms = now_ms + asked.elapsed().as_secs_f64() * 1000.0;
+            let answer = answered(ask, &indices, answer, &mut self.state().seen, now_ms);
+            // That some are too small says nothing of the others.
+            if !matches!(answer, Answer::Never { .. }) {
+                return Ok(answer);
+            }
+        }
+        self.redis.book(ask, now_ms).await
+    }
+
     /// From now on the lanes of a model group do without Redis.
-    fn begin(self: &Arc<Self>, model_group: &Arc<str>, because: Error, now_ms: f64) {
+    fn begin(self: &Arc<Self>, model_group: &Arc<str>, because: Away, now_ms: f64) {
         let mut state = self.state();
         // Those who asked at the same time have all met the same.
         if state.outages.contains_key(model_group) {
             return;
         }
         state.number += 1;
-        let recovery = tokio::spawn(recover(
-            Arc::downgrade(self),
-            self.redis.clone(),
-            model_group.clone(),
-        ));
+        let recovery = self.recovery(model_group);
         let processes = self.redis.processes(model_group);
         self.warnings.add(Warning::redis_away(
-            because.message(),
+            &because.to_string(),
             model_group,
             processes,
         ));
         let number = state.number;
-        let outage = Outage::new(number, because, processes, now_ms, recovery.abort_handle());
+        let outage = Outage::new(number, because, processes, now_ms, recovery);
         state.outages.insert(model_group.clone(), outage);
+        drop(state);
+        // Those who still wait for Redis need not.
+        self.began.notify_waiters();
+    }
+
+    fn recovery(self: &Arc<Self>, model_group: &Arc<str>) -> AbortHandle {
+        let recovery = recover(
+            Arc::downgrade(self),
+            self.redis.clone(),
+            model_group.clone(),
+        );
+        tokio::spawn(recovery).abort_handle()
     }
 
     /// Redis is back.
     fn end(&self, model_group: &Arc<str>) {
         let mut state = self.state();
-        let Some(outage) = state.outages.remove(model_group) else {
+        let State { seen, outages, .. } = &mut *state;
+        let Some(outage) = outages.remove(model_group) else {
             return;
         };
         // Before anybody can book there again: the state is locked.
-        for charge in outage.charges(model_group, outage.now_ms()) {
+        for charge in outage.charges(model_group, seen, outage.now_ms()) {
             self.redis.charge(model_group, charge);
         }
         self.warnings
@@ -163,32 +201,48 @@ impl Store for SharedStore {
             let shared = &self.shared;
             let model_group = &ask.model_group;
             let asked = Instant::now();
-            let booked_alone =
-                |now_ms| shared.alone(model_group, |outage, seen| outage.book(ask, seen, now_ms));
-            if let Some(answer) = booked_alone(now_ms) {
+            let now_ms = || now_ms + asked.elapsed().as_secs_f64() * 1000.0;
+            let booked_alone = || {
+                let book = |outage: &mut Outage, seen: &Seen| outage.book(ask, seen, now_ms());
+                let answer = shared.alone(model_group, book)?;
+                if let Answer::Booked(_) = answer {
+                    // It can have been told by Redis to come back.
+                    shared.redis.withdraw(model_group, ask.claimant);
+                }
+                Some(answer)
+            };
+            // Registered before looking, so that none is missed in between.
+            let mut began = pin!(shared.began.notified());
+            began.as_mut().enable();
+            if let Some(answer) = booked_alone() {
                 return Ok(answer);
             }
-            let some = shortlist(ask, &shared.state().seen, now_ms);
-            let to_ask = some.as_ref().map_or(ask, |(some, _)| some);
-            let answer = shared.redis.book(to_ask, now_ms).await;
-            // The answer can have taken as long as a round trip may.
-            let now_ms = now_ms + asked.elapsed().as_secs_f64() * 1000.0;
-            match (answer, shared.on_redis_down) {
-                (Ok(mut answer), _) => {
-                    let seen = &mut shared.state().seen;
-                    if let Some((_, indices)) = &some {
-                        answer = answered(ask, indices, answer, seen, now_ms);
+            let mut asking = pin!(shared.book(ask, now_ms()));
+            let answer = loop {
+                tokio::select! {
+                    answer = &mut asking => break answer,
+                    () = &mut began => {
+                        began.set(shared.began.notified());
+                        began.as_mut().enable();
+                        if let Some(answer) = booked_alone() {
+                            return Ok(answer);
+                        }
                     }
+                }
+            };
+            match (answer, shared.on_redis_down) {
+                (Ok(answer), _) => {
                     if let Answer::Booked(booking) = &answer {
-                        seen.booked(booking, now_ms);
+                        let mut state = shared.state();
+                        state.seen.booked(booking, ask.cost.tokens, now_ms());
                     }
                     Ok(answer)
                 }
-                (Err(error), OnRedisDown::Fail) => Err(error),
-                (Err(error), OnRedisDown::Degrade) => {
-                    shared.begin(model_group, error.clone(), now_ms);
+                (Err(away), OnRedisDown::Fail) => Err(away.into_error()),
+                (Err(away), OnRedisDown::Degrade) => {
+                    shared.begin(model_group, away.clone(), now_ms());
                     // It can be over already.
-                    booked_alone(now_ms).ok_or(error)
+                    booked_alone().ok_or_else(|| away.into_error())
                 }
             }
         })
@@ -205,7 +259,7 @@ impl Store for SharedStore {
         let shared = &self.shared;
         let mut state = shared.state();
         let State { seen, outages, .. } = &mut *state;
-        seen.settled(&settlement);
+        seen.settled(&settlement, now_ms);
         let model_group = settlement.booking.model_group.clone();
         let Some(alone) = settlement.booking.alone else {
             drop(state);
@@ -242,18 +296,19 @@ impl Store for SharedStore {
             let shared = &self.shared;
             let model_group = &ask.model_group;
             let asked = Instant::now();
+            let now_ms = || now_ms + asked.elapsed().as_secs_f64() * 1000.0;
             let looked_alone =
-                |now_ms| shared.alone(model_group, |outage, seen| outage.look(ask, seen, now_ms));
-            if let Some(standings) = looked_alone(now_ms) {
+                || shared.alone(model_group, |outage, seen| outage.look(ask, seen, now_ms()));
+            if let Some(standings) = looked_alone() {
                 return Ok(standings);
             }
-            match (shared.redis.look(ask, now_ms).await, shared.on_redis_down) {
-                (Err(error), OnRedisDown::Degrade) => {
-                    let now_ms = now_ms + asked.elapsed().as_secs_f64() * 1000.0;
-                    shared.begin(model_group, error.clone(), now_ms);
-                    looked_alone(now_ms).ok_or(error)
+            match (shared.redis.look(ask, now_ms()).await, shared.on_redis_down) {
+                (Ok(standings), _) => Ok(standings),
+                (Err(away), OnRedisDown::Fail) => Err(away.into_error()),
+                (Err(away), OnRedisDown::Degrade) => {
+                    shared.begin(model_group, away.clone(), now_ms());
+                    looked_alone().ok_or_else(|| away.into_error())
                 }
-                (looked, _) => looked,
             }
         })
     }
@@ -265,7 +320,7 @@ impl Store for SharedStore {
         Some(Sharing {
             server: shared.redis.describe().to_owned(),
             processes: shared.redis.processes(model_group),
-            away: outage.map(|outage| (outage.lasted(), outage.because.message().to_owned())),
+            away: outage.map(|outage| (outage.lasted(), outage.because.to_string())),
         })
     }
 
@@ -274,6 +329,15 @@ impl Store for SharedStore {
     }
 
     fn carried(&self) -> Pending<'_, ()> {
-        Box::pin(self.shared.redis.carried())
+        Box::pin(async move {
+            let shared = &self.shared;
+            let away: Vec<Arc<str>> = shared.state().outages.keys().cloned().collect();
+            for model_group in away {
+                if shared.redis.probe(&model_group).await.is_ok() {
+                    shared.end(&model_group);
+                }
+            }
+            shared.redis.carried().await;
+        })
     }
 }

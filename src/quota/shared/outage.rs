@@ -14,15 +14,15 @@ use tokio::{task::AbortHandle, time::Instant};
 use super::seen::{LaneSeen, Seen, flowed_back};
 use crate::{
     config::Limits,
-    error::Error,
     quota::{
         Answer, Ask, Candidate, Cost, MemoryStore, Metric, Observation, Settlement, Standing,
-        Unspent, redis::Charge,
+        Unspent,
+        redis::{Away, Charge},
     },
 };
 
-/// A request can exceed a share in each of the four metrics.
-const MOST_CUTS: usize = 4;
+/// Whoever waits for a share looks again after this time at the latest, in milliseconds.
+const LONGEST_SLEEP_MS: f64 = 1_000.0;
 
 /// What a booking that was made alone has besides.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Alone {
 #[derive(Debug)]
 pub(super) struct Outage {
     pub(super) number: u64,
-    pub(super) because: Error,
+    pub(super) because: Away,
     /// How many share the lanes.
     processes: f64,
     store: MemoryStore,
@@ -46,7 +46,7 @@ pub(super) struct Outage {
     /// The callers' clock at a moment of this process's.
     clock: (f64, Instant),
     /// Looks whether Redis is back; ends with the outage.
-    recovery: AbortHandle,
+    pub(super) recovery: AbortHandle,
 }
 
 /// How a lane's share began.
@@ -54,9 +54,20 @@ pub(super) struct Outage {
 struct Begun {
     /// The configured limits of the whole lane.
     configured: Limits,
+    /// What OpenAI charges for an estimated token: shares are in estimated tokens.
+    factor: f64,
     /// What was left of the share, by metric.
     levels: [Option<f64>; 4],
     at_ms: f64,
+}
+
+impl Begun {
+    fn factor_of(&self, metric: Metric) -> f64 {
+        match metric.counts_tokens() {
+            true => self.factor,
+            false => 1.0,
+        }
+    }
 }
 
 impl Drop for Outage {
@@ -68,7 +79,7 @@ impl Drop for Outage {
 impl Outage {
     pub(super) fn new(
         number: u64,
-        because: Error,
+        because: Away,
         processes: f64,
         now_ms: f64,
         recovery: AbortHandle,
@@ -94,44 +105,34 @@ impl Outage {
         self.clock.0 + self.lasted().as_secs_f64() * 1000.0
     }
 
-    /// Books from the share. A request that is larger than the share ever is waits until that is full, and the rest is its debt.
+    /// Books from the share. Of a request that is larger than a share ever is, the rest is a debt that flows back before the next.
     pub(super) fn book(&mut self, ask: &Ask, seen: &Seen, now_ms: f64) -> Answer {
-        let mut part = self.part_of(ask, seen, now_ms);
-        for _ in 0..=MOST_CUTS {
-            let mut booking = match self.store.book_now(&part, now_ms) {
-                Answer::Booked(booking) => booking,
-                Answer::Never { metric, limit } => {
-                    let whole = limit * self.processes;
-                    if metric.amount(ask.cost) > whole {
-                        return Answer::Never {
-                            metric,
-                            limit: whole,
-                        };
-                    }
-                    cut(&mut part.cost, metric, limit);
-                    continue;
-                }
-                later => return later,
-            };
-            let debt = Cost {
-                requests: ask.cost.requests - part.cost.requests,
-                tokens: ask.cost.tokens - part.cost.tokens,
-            };
-            self.take(
-                &ask.model_group,
-                &part.candidates[booking.candidate],
-                debt,
-                now_ms,
-            );
-            booking.limits = ask.candidates[booking.candidate].limits;
-            booking.alone = Some(Alone {
-                outage: self.number,
-                debt,
-            });
-            return Answer::Booked(booking);
+        if let Some((metric, limit)) = exceeded_by_all(ask, seen) {
+            return Answer::Never { metric, limit };
         }
-        // Each cut makes one metric fit; after all four nothing can be too large.
-        self.store.book_now(&part, now_ms)
+        let part = self.part_of(ask, seen, now_ms);
+        match self.store.book_now(&part, now_ms) {
+            Answer::Booked(mut booking) => {
+                let own = &part.candidates[booking.candidate];
+                let debt = Cost {
+                    requests: ask.cost.requests - part.cost.requests,
+                    tokens: ask.cost.tokens - part.cost.tokens,
+                };
+                self.take(&ask.model_group, own, debt, now_ms);
+                booking.limits = ask.candidates[booking.candidate].limits;
+                booking.alone = Some(Alone {
+                    outage: self.number,
+                    debt,
+                });
+                Answer::Booked(booking)
+            }
+            // Redis can be back at any time, and then there may be room at once: nobody is turned away for what a share says.
+            Answer::Later { ask_again_ms, .. } => Answer::Later {
+                ask_again_ms: ask_again_ms.min(LONGEST_SLEEP_MS),
+                wait_ms: 0.0,
+            },
+            never => never,
+        }
     }
 
     /// How the shares stand.
@@ -174,53 +175,82 @@ impl Outage {
         self.take(&observation.model_group, &own, observation.used, now_ms);
     }
 
-    /// What has been used of each lane, for Redis.
-    pub(super) fn charges(&self, model_group: &Arc<str>, now_ms: f64) -> Vec<Charge> {
+    /// What has been used of each lane, for Redis; and what is left of the lanes, for another outage.
+    pub(super) fn charges(
+        &self,
+        model_group: &Arc<str>,
+        seen: &mut Seen,
+        now_ms: f64,
+    ) -> Vec<Charge> {
         let charges = self.begun.iter().filter_map(|(quota_group, begun)| {
-            let buckets = self.store.buckets_now(model_group, *quota_group, now_ms)?;
-            let passed_ms = now_ms - begun.at_ms;
+            let lane = self.store.lane_now(model_group, *quota_group)?;
+            let block_ms = lane.blocked_until_ms() - now_ms;
             let mut charge = Charge {
                 quota_group: *quota_group,
                 limits: begun.configured,
                 used: [0.0; 4],
                 most_left: [None; 4],
                 alone_ms: self.lasted().as_secs_f64() * 1000.0,
+                block_ms: Some(block_ms).filter(|block_ms| *block_ms > 0.0),
             };
+            let mut left = [None; 4];
             for metric in Metric::ALL {
                 let index = metric as usize;
-                let Some((level, capacity)) = buckets[index] else {
+                // What others have used is not ours to tell.
+                let Some((uncorrected, capacity)) = lane.uncorrected(metric, now_ms) else {
                     continue;
                 };
+                let whole = self.processes * begun.factor_of(metric);
                 let idle = begun.levels[index]
-                    .map(|level| flowed_back(metric, level, capacity, passed_ms));
-                charge.used[index] = (idle.unwrap_or(capacity) - level).max(0.0);
-                charge.most_left[index] = idle.map(|idle| idle * self.processes);
+                    .map(|level| flowed_back(metric, level, capacity, now_ms - begun.at_ms));
+                charge.used[index] = begun.factor_of(metric)
+                    * match idle {
+                        Some(idle) => (idle - uncorrected).max(0.0),
+                        // A limit that was told meanwhile: of what is missing, no more is ours than was booked.
+                        None => (capacity - uncorrected).clamp(0.0, metric.amount(lane.booked())),
+                    };
+                charge.most_left[index] = idle.map(|idle| idle * whole);
+                left[index] = lane.level(metric, now_ms).map(|level| level * whole);
             }
+            seen.left_over(model_group, *quota_group, left, now_ms);
             Some(charge)
         });
         charges.collect()
     }
 
-    /// The ask for shares instead of lanes.
+    /// The ask for shares instead of lanes, of no more than the smallest share holds.
     fn part_of(&mut self, ask: &Ask, seen: &Seen, now_ms: f64) -> Ask {
         let mut part = ask.clone();
         for candidate in &mut part.candidates {
             let lane = seen.lane(&ask.model_group, candidate.quota_group);
             let configured = candidate.limits;
+            let holds_it = exceeded(&lane.limits(&configured), ask.cost).is_none();
             candidate.limits = self.share(&lane, &configured);
             self.begin(&ask.model_group, candidate, &configured, &lane, now_ms);
+            if !holds_it && !ask.force {
+                candidate.not_before_ms = f64::INFINITY;
+                continue;
+            }
+            for metric in Metric::ALL {
+                if let Some(most) = metric.configured(&candidate.limits) {
+                    cut(&mut part.cost, metric, most);
+                }
+            }
         }
         part
     }
 
+    /// The limits of a share, in tokens as they are estimated.
     fn share(&self, lane: &LaneSeen, configured: &Limits) -> Limits {
-        let share = lane.limits(configured);
+        let limits = lane.limits(configured);
         let [
             requests_per_minute,
             tokens_per_minute,
             requests_per_day,
             tokens_per_day,
-        ] = share.map(|limit| Some(limit? / self.processes));
+        ] = Metric::ALL.map(|metric| {
+            Some(limits[metric as usize]? / (self.processes * factor_of(lane, metric)))
+        });
         Limits {
             requests_per_minute,
             tokens_per_minute,
@@ -242,10 +272,12 @@ impl Outage {
         let store = &self.store;
         self.begun.entry(own.quota_group).or_insert_with(|| {
             let left = lane.left(&lane.limits(configured), now_ms);
-            let levels = left.map(|left| Some(left? / processes));
-            store.begin_lane(model_group, own, &levels, now_ms);
+            let levels = Metric::ALL
+                .map(|metric| Some(left[metric as usize]? / (processes * factor_of(lane, metric))));
+            store.begin_lane(model_group, own, &levels, lane.blocked_until_ms, now_ms);
             Begun {
                 configured: *configured,
+                factor: lane.factor,
                 levels,
                 at_ms: now_ms,
             }
@@ -279,7 +311,7 @@ fn gives_back(settlement: &Settlement, debt: Cost) -> Cost {
 
 /// What a booking of an outage that is over gives back to Redis, where that was charged with it: what OpenAI has not counted.
 pub(super) fn late_return(settlement: &Settlement, alone: Alone) -> Option<Charge> {
-    if settlement.unspent == Unspent::Nothing {
+    if settlement.unspent == Unspent::Nothing && settlement.block_ms.is_none() {
         return None;
     }
     let booking = &settlement.booking;
@@ -294,7 +326,38 @@ pub(super) fn late_return(settlement: &Settlement, alone: Alone) -> Option<Charg
         used: Metric::ALL.map(|metric| -metric.amount(unspent)),
         most_left: [None; 4],
         alone_ms: 0.0,
+        block_ms: settlement.block_ms,
     })
+}
+
+/// The metric of which no candidate's whole lane ever holds an ask, and the largest limit of it.
+fn exceeded_by_all(ask: &Ask, seen: &Seen) -> Option<(Metric, f64)> {
+    if ask.force {
+        return None;
+    }
+    let mut largest: Option<(Metric, f64)> = None;
+    for candidate in &ask.candidates {
+        let lane = seen.lane(&ask.model_group, candidate.quota_group);
+        let (metric, limit) = exceeded(&lane.limits(&candidate.limits), ask.cost)?;
+        if largest.is_none_or(|(_, most)| limit > most) {
+            largest = Some((metric, limit));
+        }
+    }
+    largest
+}
+
+fn exceeded(limits: &[Option<f64>; 4], cost: Cost) -> Option<(Metric, f64)> {
+    Metric::ALL.into_iter().find_map(|metric| {
+        let limit = limits[metric as usize]?;
+        (metric.amount(cost) > limit).then_some((metric, limit))
+    })
+}
+
+fn factor_of(lane: &LaneSeen, metric: Metric) -> f64 {
+    match metric.counts_tokens() {
+        true => lane.factor,
+        false => 1.0,
+    }
 }
 
 fn candidate(quota_group: usize, limits: Limits) -> Candidate {

@@ -25,6 +25,10 @@ pub(super) struct LaneSeen {
     /// What was left at `at_ms`, on the callers' clock.
     levels: [Option<f64>; 4],
     at_ms: f64,
+    /// What OpenAI charges for an estimated token, as far as the lane has learned.
+    pub(super) factor: f64,
+    /// Nothing is sent before this moment.
+    pub(super) blocked_until_ms: f64,
     /// The moment at which it could start the last request that looked at it, and when that was.
     pub(super) starts_ms: f64,
     pub(super) looked_ms: f64,
@@ -36,6 +40,8 @@ impl Default for LaneSeen {
             told: [None; 4],
             levels: [None; 4],
             at_ms: f64::NEG_INFINITY,
+            factor: 1.0,
+            blocked_until_ms: f64::NEG_INFINITY,
             starts_ms: f64::NEG_INFINITY,
             looked_ms: f64::NEG_INFINITY,
         }
@@ -50,10 +56,26 @@ impl Seen {
         lane.copied().unwrap_or_default()
     }
 
-    /// A booking tells what is left after it.
-    pub(super) fn booked(&mut self, booking: &Booking, now_ms: f64) {
+    /// A booking tells what is left after it, and what its estimated tokens are charged.
+    pub(super) fn booked(&mut self, booking: &Booking, estimated: f64, now_ms: f64) {
         let lane = self.lane_mut(&booking.model_group, booking.quota_group);
         lane.levels = booking.taken.levels;
+        lane.at_ms = now_ms;
+        if estimated > 0.0 {
+            lane.factor = booking.taken.cost.tokens / estimated;
+        }
+    }
+
+    /// An outage is over, and left so much of the whole lane.
+    pub(super) fn left_over(
+        &mut self,
+        model_group: &Arc<str>,
+        quota_group: usize,
+        levels: [Option<f64>; 4],
+        now_ms: f64,
+    ) {
+        let lane = self.lane_mut(model_group, quota_group);
+        lane.levels = levels;
         lane.at_ms = now_ms;
     }
 
@@ -72,8 +94,8 @@ impl Seen {
         }
     }
 
-    /// An answer tells limits.
-    pub(super) fn settled(&mut self, settlement: &Settlement) {
+    /// An answer tells limits, and a refusal for how long nothing is sent.
+    pub(super) fn settled(&mut self, settlement: &Settlement, now_ms: f64) {
         let told = |tokens: bool, meter: &Meter| {
             let limit = meter.limit?;
             Some((Metric::of(tokens, meter.window()), limit))
@@ -86,11 +108,14 @@ impl Seen {
             told(true, &reading.tokens),
             hit,
         ];
-        if limits.iter().all(Option::is_none) {
+        if limits.iter().all(Option::is_none) && settlement.block_ms.is_none() {
             return;
         }
         let booking = &settlement.booking;
         let lane = self.lane_mut(&booking.model_group, booking.quota_group);
+        if let Some(block_ms) = settlement.block_ms {
+            lane.blocked_until_ms = lane.blocked_until_ms.max(now_ms + block_ms);
+        }
         for (metric, limit) in limits.into_iter().flatten() {
             lane.told[metric as usize] = Some(limit);
         }

@@ -16,15 +16,15 @@ async fn a_redis_that_is_away_is_an_error_and_settlements_are_kept_for_its_retur
     server.kill();
     let error = eventually(|| async {
         match store.book(&asked, 0.0).await {
-            Err(error) if error.message().contains("cannot be reached") => Ok(error),
+            Err(error) if error.to_string().contains("cannot be reached") => Ok(error),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    assert_eq!(error.code(), Code::Store);
+    assert_eq!(error.clone().into_error().code(), Code::Store);
     let address = format!("redis at 127.0.0.1:{}", server.port);
-    assert!(error.message().contains(&address), "{error}");
-    assert_eq!(error.message().matches("redis at").count(), 1, "{error}");
+    assert!(error.to_string().contains(&address), "{error}");
+    assert_eq!(error.to_string().matches("redis at").count(), 1, "{error}");
     // While it is known to be away nothing is sent, so this certainly has not run.
     store.settle(Settlement::unsent(booking));
     assert!(store.book(&asked, 0.0).await.is_err());
@@ -53,7 +53,7 @@ async fn a_settlement_that_may_have_arrived_is_not_sent_again() {
     store.settle(Settlement::unsent(first));
     let error = store.look(&asked, 0.0).await.unwrap_err();
     assert!(
-        error.message().contains("did not answer in time"),
+        error.to_string().contains("did not answer in time"),
         "{error}"
     );
     server.go_on();

@@ -1,0 +1,2 @@
+mod alone;
+mod away;
