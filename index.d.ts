@@ -530,9 +530,47 @@ export declare class RequestManager {
   determineKey(need?: { model?: string; tokens?: number }): Promise<AccountChoice>
   /** What each account has left for a model (default `gpt-3.5-turbo`), and has used. */
   status(query?: { model?: string }): Promise<PoolStatus>
-  /** Takes no more requests and waits for those in flight. */
+  /**
+   * What was used, in rows that are sorted by what they are grouped by. With Redis by all processes of the pool; without it by this
+   * manager since it was made.
+   *
+   * @throws {RequestManagerError} `ERR_STORE` where the usage is in a Redis that is away
+   */
+  usage(query?: UsageQuery): Promise<UsageRow[]>
+  /** Takes no more requests, waits for those in flight, and then for Redis to have what was counted (two seconds at most). */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Which usage; days are those of UTC. At most 400 days in all, which is how long usage is kept. */
+export interface UsageQuery {
+  /** A moment of the first day. @default the day of `to` */
+  from?: Date
+  /** A moment of the last day. @default now */
+  to?: Date
+  /** What rows are kept apart by; none for one row. @default all four */
+  by?: ('day' | 'account' | 'model' | 'type')[]
+}
+
+/** Sums of requests that were answered. What rows are not kept apart by is left out. */
+export interface UsageRow {
+  /** `'2026-11-24'`, in UTC. */
+  day?: string
+  /** Label of the account. */
+  account?: string
+  /** The model that was sent; `'other'` beyond 64 models of an account in a day. */
+  model?: string
+  /** `'chat'`, `'embeddings'`, or a word that `processRedis` was given; `'other'` beyond 64. */
+  type?: string
+  requests: number
+  /** Cached ones included; all tokens of requests of which the split is not known. */
+  inputTokens: number
+  cachedInputTokens: number
+  outputTokens: number
+  /** As the answers state it: on some servers more than input and output. */
+  totalTokens: number
+  /** US dollars, as far as prices are known: a sum of whole billionths. */
+  cost: number
 }
 
 export interface PoolStatus {

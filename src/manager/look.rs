@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DEFAULT_CHAT_MODEL, Manager, Need, request::names};
 use crate::{
+    books::UsageQuery,
     error::{Code, Error, Result},
     quota::Cost,
     scheduler::AccountStanding,
@@ -60,6 +61,12 @@ impl Manager {
         .to_string())
     }
 
+    /// What was used, by day, account, model and type, as JSON; `query` is JSON as well.
+    pub async fn usage(&self, query: &str) -> Result<String> {
+        let query = UsageQuery::parse(query, self.books.now_ms())?;
+        self.books.usage(&query).await
+    }
+
     /// The state of the pool for the lanes of the need's model, as JSON.
     pub async fn status(&self, need: &Need) -> Result<String> {
         let mut standings = self.standings(need).await?;
@@ -73,7 +80,7 @@ impl Manager {
 
     fn account_status(&self, standing: &AccountStanding) -> Value {
         let account = &self.settings().accounts[standing.account];
-        let totals = self.ledger.of(standing.account);
+        let used = self.books.of(&account.label);
         let lane = &standing.lane;
         json!({
             "account": &*account.label,
@@ -87,9 +94,9 @@ impl Manager {
             "requestsLeft": lane.requests_left.map(f64::floor),
             "tokensPerMinute": lane.tokens_limit,
             "requestsPerMinute": lane.requests_limit,
-            "requests": totals.requests,
-            "tokensUsed": totals.tokens,
-            "cost": totals.cost,
+            "requests": used.requests(),
+            "tokensUsed": used.tokens(),
+            "cost": used.cost(),
         })
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     attempt::{Attempt, Choice, Outcome},
+    books::{Counts, Entry},
     client::{Answer, Failure},
     config::CallOptions,
     error::Result,
@@ -82,6 +83,8 @@ struct ServedAttempt {
     metered: Metered,
     /// Tokens left on the account for the model, where a limit is known.
     tokens_left: Option<f64>,
+    /// Requests left on the account for the model, where the answer says so.
+    requests_left: Option<f64>,
 }
 
 impl Manager {
@@ -194,6 +197,7 @@ impl Manager {
             self.scheduler.identify(account, &answer.headers);
         }
         let tokens_left = reading.tokens.remaining.or(permit.tokens_left());
+        let requests_left = reading.requests.remaining;
         let block = (verdict.outcome == Outcome::Limited).then(|| {
             verdict
                 .wait
@@ -215,6 +219,7 @@ impl Manager {
                     answer,
                     metered,
                     tokens_left,
+                    requests_left,
                 };
                 Ok(self.reply(request, served, estimate, trail))
             }
@@ -239,14 +244,28 @@ impl Manager {
             answer,
             metered,
             tokens_left,
+            requests_left,
         } = served;
         let cost = self.cost(request, &metered);
         let tokens_used = metered
             .usage
             .map_or_else(|| estimate.admission_tokens(), |usage| usage.total_tokens);
-        self.ledger.add(account, request.kind(), tokens_used, cost);
+        let label = &self.settings.accounts[account].label;
+        let counts = metered.usage.map_or_else(
+            || Counts::of_tokens(tokens_used),
+            |usage| Counts::of_usage(&usage, cost),
+        );
+        let entry = Entry {
+            account: label,
+            model: &request.model,
+            kind: request.kind(),
+            counts,
+            tokens_left,
+            requests_left,
+        };
+        self.books.count(&entry, None);
         Reply {
-            account: self.settings.accounts[account].label.clone(),
+            account: label.clone(),
             status: answer.status,
             request_id: request_id(&answer),
             headers: answer.headers,
