@@ -66,6 +66,13 @@ pub struct Over {
     pub until_ms: f64,
 }
 
+impl Over {
+    /// When the next period begins, for people.
+    pub fn next_period(&self) -> String {
+        format!("{} 00:00 UTC", Day::of(self.until_ms))
+    }
+}
+
 pub(super) fn limits_of((scope, budget): &(Arc<str>, Budget)) -> impl Iterator<Item = Limit> {
     let scope = scope.clone();
     [
@@ -118,6 +125,14 @@ impl Limit {
         self.heard
             .filter(|heard| heard.until_ms == fresh.until_ms)
             .unwrap_or(fresh)
+    }
+
+    /// Whether requests in flight may use up what is left, as Redis said last.
+    pub(super) fn is_full(&self) -> bool {
+        let taken = self
+            .heard
+            .map_or(0, |heard| heard.spent.saturating_add(heard.reserved));
+        taken as f64 >= self.limit
     }
 
     /// By all processes, as far as this one knows.

@@ -37,7 +37,7 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 
 pub use self::{
     budgets::{BudgetStatus, Standing},
@@ -178,9 +178,16 @@ impl Books {
         self.shared.reserve(account, amount).await
     }
 
-    /// Wakes when a budget may stand differently; from the moment on at which it is enabled, or polled for the first time.
-    pub fn changed(&self) -> impl Future<Output = ()> + '_ {
-        self.shared.changed.notified()
+    /// Asks Redis how budgets stand now, for [`Books::budgets_of`]. Where it is away, that tells what was known last.
+    pub async fn look_at_budgets(&self) {
+        if self.has_budgets() {
+            self.shared.look().await;
+        }
+    }
+
+    /// All who wait on it wake when a budget may stand differently.
+    pub fn changed(&self) -> Arc<Notify> {
+        self.shared.changed.clone()
     }
 
     /// The Unix time in ms by the clock of these books.

@@ -60,7 +60,7 @@ pub(super) struct Shared {
     /// A report has ended.
     pub(super) ended: Notify,
     /// A budget may stand differently.
-    pub(super) changed: Notify,
+    pub(super) changed: Arc<Notify>,
     has_budgets: AtomicBool,
     /// The time that the script is told instead of looking at its clock.
     #[cfg(test)]
@@ -131,7 +131,7 @@ impl Shared {
             }),
             work: Notify::new(),
             ended: Notify::new(),
-            changed: Notify::new(),
+            changed: Arc::default(),
             has_budgets: AtomicBool::new(false),
             #[cfg(test)]
             server_clock: Mutex::default(),
@@ -240,6 +240,14 @@ impl Shared {
             failure.map(|(_, failure)| Err(failure.clone()))
         })
         .await
+    }
+
+    /// Waits for what Redis says of budgets now; where it is away, for nothing.
+    pub(super) async fn look(self: &Arc<Self>) {
+        if self.connection.is_some() {
+            self.state().changes += 1;
+            let _ = self.settle_once().await;
+        }
     }
 
     /// Has a report go at once, if there is something to report; returns what has to be acknowledged, and the last report that may

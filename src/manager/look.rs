@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{DEFAULT_CHAT_MODEL, Manager, Need, request::names};
 use crate::{
-    books::UsageQuery,
+    books::{BudgetStatus, UsageQuery},
     error::{Code, Error, Result},
     quota::Cost,
     scheduler::AccountStanding,
@@ -69,13 +69,32 @@ impl Manager {
 
     /// The state of the pool for the lanes of the need's model, as JSON.
     pub async fn status(&self, need: &Need) -> Result<String> {
+        self.books.look_at_budgets().await;
         let mut standings = self.standings(need).await?;
         standings.sort_by_key(|standing| standing.account);
         let accounts: Vec<Value> = standings
             .iter()
             .map(|standing| self.account_status(standing))
             .collect();
-        Ok(json!({ "waiting": self.scheduler.waiting(), "accounts": accounts }).to_string())
+        Ok(json!({
+            "waiting": self.scheduler.waiting(),
+            "budgets": self.budgets_json(None),
+            "accounts": accounts,
+        })
+        .to_string())
+    }
+
+    fn budgets_json(&self, account: Option<&str>) -> Vec<Value> {
+        let budgets = self.books.budgets_of(account).into_iter();
+        let budget = |budget: BudgetStatus| {
+            json!({
+                "budget": budget.budget,
+                "limit": budget.limit,
+                "spent": budget.spent,
+                "resetsInMs": budget.resets_in_ms.ceil(),
+            })
+        };
+        budgets.map(budget).collect()
     }
 
     fn account_status(&self, standing: &AccountStanding) -> Value {
@@ -97,6 +116,7 @@ impl Manager {
             "requests": used.requests(),
             "tokensUsed": used.tokens(),
             "cost": used.cost(),
+            "budgets": self.budgets_json(Some(&account.label)),
         })
     }
 }

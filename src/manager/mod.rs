@@ -71,17 +71,22 @@ impl Manager {
                 (Arc::new(store), Some(shelf))
             }
         };
-        let books = Books::new(&settings.pool, Clock::new(unix_ms), shelf);
+        let books = Arc::new(Books::new(&settings.pool, Clock::new(unix_ms), shelf));
+        let budgets = settings.accounts.iter();
+        let budgets: Vec<_> = budgets
+            .map(|account| (account.label.clone(), account.budget))
+            .collect();
+        books.set_budgets(settings.budget, &budgets);
         let destinations = settings
             .accounts
             .iter()
             .map(Destination::new)
             .collect::<Result<_>>()?;
         Ok(Manager {
-            scheduler: Arc::new(Scheduler::new(&settings, store)),
+            scheduler: Arc::new(Scheduler::new(&settings, store).with_books(books.clone())),
             client: Client::new(settings.timeouts.connect),
             destinations,
-            books: Arc::new(books),
+            books,
             settings,
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),

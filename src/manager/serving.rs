@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     attempt::{Attempt, Choice, Outcome},
-    books::{Counts, Entry},
+    books::{Amount, Counts, Entry, Grant, Reservation},
     client::{Answer, Failure},
     config::CallOptions,
     error::Result,
@@ -85,6 +85,8 @@ struct ServedAttempt {
     tokens_left: Option<f64>,
     /// Requests left on the account for the model, where the answer says so.
     requests_left: Option<f64>,
+    /// What was reserved for it.
+    reservation: Option<Reservation>,
 }
 
 impl Manager {
@@ -118,17 +120,33 @@ impl Manager {
         loop {
             want.patience = max_wait.saturating_sub(trail.waited);
             let asked = Instant::now();
-            let admitted = self.scheduler.admit(&want).await;
+            let admitted = match self.scheduler.admit(&want).await {
+                Ok(permit) => self.may_spend(request, permit, &estimate).await,
+                Err(error) => Err(error),
+            };
             let waited = asked.elapsed();
             trail.waited += waited;
-            let permit = match (admitted, last) {
-                (Ok(permit), _) => permit,
+            let (permit, reservation) = match (admitted, last) {
+                (Ok(Some(admitted)), _) => admitted,
+                (Ok(None), unchanged) => {
+                    // The scheduler knows by now which account may not spend. This one had its turn in line.
+                    want.is_repeat = true;
+                    last = unchanged;
+                    continue;
+                }
                 (Err(error), None) => return Err(error),
                 (Err(error), Some(last)) => return Err(self.gave_up(request, &error, last)),
             };
             let account = permit.account();
             let attempt = match self
-                .attempt(request, permit, waited, trail, &estimate, &tries)
+                .attempt(
+                    request,
+                    (permit, reservation),
+                    waited,
+                    trail,
+                    &estimate,
+                    &tries,
+                )
                 .await
             {
                 Ok(reply) => return Ok(reply),
@@ -151,11 +169,32 @@ impl Manager {
         }
     }
 
+    /// Reserves what a request may cost, where budgets bound that; without it the permit is given back unsent.
+    async fn may_spend(
+        &self,
+        request: &Request,
+        permit: Permit,
+        estimate: &Estimate,
+    ) -> Result<Option<(Permit, Option<Reservation>)>> {
+        if !self.books.has_budgets() {
+            return Ok(Some((permit, None)));
+        }
+        let label = &self.settings.accounts[permit.account()].label;
+        let amount = Amount::new(
+            estimate.admission_tokens(),
+            self.estimated_cost(request, estimate),
+        );
+        Ok(match self.books.reserve(label, amount).await? {
+            Grant::Granted(reservation) => Some((permit, Some(reservation))),
+            Grant::Refused => None,
+        })
+    }
+
     /// One call: send, judge, settle.
     async fn attempt(
         &self,
         request: &Request,
-        mut permit: Permit,
+        (mut permit, reservation): (Permit, Option<Reservation>),
         waited: Duration,
         trail: &mut Trail,
         estimate: &Estimate,
@@ -220,6 +259,7 @@ impl Manager {
                     metered,
                     tokens_left,
                     requests_left,
+                    reservation,
                 };
                 Ok(self.reply(request, served, estimate, trail))
             }
@@ -245,6 +285,7 @@ impl Manager {
             metered,
             tokens_left,
             requests_left,
+            reservation,
         } = served;
         let cost = self.cost(request, &metered);
         let tokens_used = metered
@@ -263,7 +304,7 @@ impl Manager {
             tokens_left,
             requests_left,
         };
-        self.books.count(&entry, None);
+        self.books.count(&entry, reservation);
         Reply {
             account: label.clone(),
             status: answer.status,

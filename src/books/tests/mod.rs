@@ -1,6 +1,7 @@
 //! The books against real servers, which the tests start themselves.
 
 mod away;
+mod budgets;
 mod counting;
 
 use std::{
