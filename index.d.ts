@@ -35,6 +35,23 @@ export interface Account {
    * @default no bound
    */
   maxConcurrency?: number
+  /** The most that the account may spend. */
+  budget?: Budget
+}
+
+/**
+ * The most that may be spent, in days and months of UTC. Each above 0; what is left out is not bounded. The request that reaches a
+ * limit is the last one.
+ */
+export interface Budget {
+  /** US dollars, as far as prices are known. */
+  usdPerDay?: number
+  /** US dollars, as far as prices are known. */
+  usdPerMonth?: number
+  /** Tokens of any kind. */
+  tokensPerDay?: number
+  /** Tokens of any kind. */
+  tokensPerMonth?: number
 }
 
 /** What OpenAI grants. Each above 0; what is left out is learned. A smaller limit in a response's headers goes before it. */
@@ -109,6 +126,8 @@ export interface ManagerConfig {
   modelGroups?: Record<string, string>
   /** By model; goes before the built-in table. */
   prices?: Record<string, Price>
+  /** The most that all accounts together may spend. */
+  budget?: Budget
   /**
    * Tenant → its share among tenants that wait. Above 0.
    * @default 1 each
@@ -278,9 +297,9 @@ export interface AccountChoice {
 export declare function determineOpenAIKey(org?: string | null, redis?: RedisSource): Promise<AccountChoice>
 
 /**
- * Records a request that the caller made by itself, so that the scheduler knows.
+ * Records a request that the caller made by itself, so that the scheduler knows, and counts it.
  *
- * @param tokens used
+ * @param tokens used; they count as input of the default model of the type, without a cost
  * @param tokensRem `x-ratelimit-remaining-tokens` of its response, where known
  * @param requestsRem `x-ratelimit-remaining-requests` of its response, where known
  * @param type `'chat'`, `'embeddings'` or any word; the readings are taken to be about the default model of that type
@@ -576,7 +595,19 @@ export interface UsageRow {
 export interface PoolStatus {
   /** Requests that wait for room. */
   waiting: number
+  /** How each budget of the pool stands. */
+  budgets: BudgetStatus[]
   accounts: AccountStatus[]
+}
+
+/** How a budget stands. */
+export interface BudgetStatus {
+  budget: keyof Budget
+  limit: number
+  /** In the period under way, in the same unit, by all processes as last known. */
+  spent: number
+  /** Time until the next period. @unit ms */
+  resetsInMs: number
 }
 
 export interface AccountStatus {
@@ -600,6 +631,8 @@ export interface AccountStatus {
   tokensUsed: number
   /** US dollars, as far as prices are known. */
   cost: number
+  /** How each budget of the account stands. */
+  budgets: BudgetStatus[]
 }
 
 /** Every error of ours but a wrong `redis` (`TypeError`) and too long a text (`RangeError`), which have a `code` as well. */
@@ -610,6 +643,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_ARGUMENT`: an argument is wrong; nothing was sent
    * - `ERR_NO_ACCOUNT`: none is configured, allowed or in working order
    * - `ERR_TOO_LARGE`: larger than every account's limit
+   * - `ERR_BUDGET`: every account that may be used has spent its budget, or the pool's; see `retryAfterMs`
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
    * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`
    * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
@@ -621,6 +655,7 @@ export declare class RequestManagerError extends Error {
     | 'ERR_ARGUMENT'
     | 'ERR_NO_ACCOUNT'
     | 'ERR_TOO_LARGE'
+    | 'ERR_BUDGET'
     | 'ERR_WAIT'
     | 'ERR_TIMEOUT'
     | 'ERR_UPSTREAM'
