@@ -26,6 +26,8 @@ export declare class Completions {
 
 /** A manager and the queue on which its calls end. */
 export declare class Pool {
+  /** Whether something was counted that Redis has not acknowledged. */
+  hasNews(): boolean
   /**
    * Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text. Where it is
    * `observed`, its end tells what the events need.
@@ -58,4 +60,4 @@ export declare function openPool(completions: Completions, config: string, redis
 export declare function openPoolFromEnvironment(completions: Completions, apiKey?: string | undefined | null, apiKeys?: string | undefined | null, baseUrl?: string | undefined | null, redis?: string | undefined | null): Pool | string
 
 /** What a call asks of a pool. Its argument is JSON text. */
-export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'determineKey' | 'record' | 'status' | 'close'
+export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'determineKey' | 'record' | 'status' | 'usage' | 'flush' | 'close'

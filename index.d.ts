@@ -35,6 +35,23 @@ export interface Account {
    * @default no bound
    */
   maxConcurrency?: number
+  /** The most that the account may spend. */
+  budget?: Budget
+}
+
+/**
+ * The most that may be spent, in days and months of UTC. Each above 0; what is left out is not bounded. The request that reaches a
+ * limit is the last one.
+ */
+export interface Budget {
+  /** US dollars, as far as prices are known. */
+  usdPerDay?: number
+  /** US dollars, as far as prices are known. */
+  usdPerMonth?: number
+  /** Tokens of any kind. */
+  tokensPerDay?: number
+  /** Tokens of any kind. */
+  tokensPerMonth?: number
 }
 
 /** What OpenAI grants. Each above 0; what is left out is learned. A smaller limit in a response's headers goes before it. */
@@ -124,6 +141,8 @@ export interface ManagerConfig {
   modelGroups?: Record<string, string>
   /** By model; goes before the built-in table. */
   prices?: Record<string, Price>
+  /** The most that all accounts together may spend. */
+  budget?: Budget
   /**
    * Tenant → its share among tenants that wait. Above 0.
    * @default 1 each
@@ -293,9 +312,9 @@ export interface AccountChoice {
 export declare function determineOpenAIKey(org?: string | null, redis?: RedisSource): Promise<AccountChoice>
 
 /**
- * Records a request that the caller made by itself, so that the scheduler knows.
+ * Records a request that the caller made by itself, so that the scheduler knows, and counts it.
  *
- * @param tokens used
+ * @param tokens used; they count as input of the default model of the type, without a cost
  * @param tokensRem `x-ratelimit-remaining-tokens` of its response, where known
  * @param requestsRem `x-ratelimit-remaining-requests` of its response, where known
  * @param type `'chat'`, `'embeddings'` or any word; the readings are taken to be about the default model of that type
@@ -550,9 +569,47 @@ export declare class RequestManager {
   determineKey(need?: { model?: string; tokens?: number }): Promise<AccountChoice>
   /** What each account has left for a model (default `gpt-3.5-turbo`), and has used. */
   status(query?: { model?: string }): Promise<PoolStatus>
-  /** Takes no more requests and waits for those in flight. */
+  /**
+   * What was used, in rows that are sorted by what they are grouped by. With Redis by all processes of the pool; without it by this
+   * manager since it was made.
+   *
+   * @throws {RequestManagerError} `ERR_STORE` where the usage is in a Redis that is away
+   */
+  usage(query?: UsageQuery): Promise<UsageRow[]>
+  /** Takes no more requests, waits for those in flight, and then for Redis to have what was counted (two seconds at most). */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Which usage; days are those of UTC. At most 400 days in all, which is how long usage is kept. */
+export interface UsageQuery {
+  /** A moment of the first day. @default the day of `to` */
+  from?: Date
+  /** A moment of the last day. @default now */
+  to?: Date
+  /** What rows are kept apart by; none for one row. @default all four */
+  by?: ('day' | 'account' | 'model' | 'type')[]
+}
+
+/** Sums of requests that were answered. What rows are not kept apart by is left out. */
+export interface UsageRow {
+  /** `'2026-11-24'`, in UTC. */
+  day?: string
+  /** Label of the account. */
+  account?: string
+  /** The model that was sent; `'other'` beyond 64 models of an account in a day. */
+  model?: string
+  /** `'chat'`, `'embeddings'`, or a word that `processRedis` was given; `'other'` beyond 64. */
+  type?: string
+  requests: number
+  /** Cached ones included; all tokens of requests of which the split is not known. */
+  inputTokens: number
+  cachedInputTokens: number
+  outputTokens: number
+  /** As the answers state it: on some servers more than input and output. */
+  totalTokens: number
+  /** US dollars, as far as prices are known: a sum of whole billionths. */
+  cost: number
 }
 
 export interface PoolStatus {
@@ -560,6 +617,8 @@ export interface PoolStatus {
   waiting: number
   /** Null where the books are in the process. */
   redis: RedisStatus | null
+  /** How each budget of the pool stands. */
+  budgets: BudgetStatus[]
   accounts: AccountStatus[]
 }
 
@@ -571,6 +630,16 @@ export interface RedisStatus {
   processes: number
   /** For how long this process has gone on without Redis for this model, and why; null while it does not. @unit ms */
   away: { forMs: number; because: string } | null
+}
+
+/** How a budget stands. */
+export interface BudgetStatus {
+  budget: keyof Budget
+  limit: number
+  /** In the period under way, in the same unit, by all processes as last known. */
+  spent: number
+  /** Time until the next period. @unit ms */
+  resetsInMs: number
 }
 
 export interface AccountStatus {
@@ -594,6 +663,8 @@ export interface AccountStatus {
   tokensUsed: number
   /** US dollars, as far as prices are known. */
   cost: number
+  /** How each budget of the account stands. */
+  budgets: BudgetStatus[]
 }
 
 /** Every error of ours but a wrong `redis` (`TypeError`) and too long a text (`RangeError`), which have a `code` as well. */
@@ -604,6 +675,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_ARGUMENT`: an argument is wrong; nothing was sent
    * - `ERR_NO_ACCOUNT`: none is configured, allowed or in working order
    * - `ERR_TOO_LARGE`: larger than every account's limit
+   * - `ERR_BUDGET`: every account that may be used has spent its budget, or the pool's; see `retryAfterMs`
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
    * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`
    * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
@@ -615,6 +687,7 @@ export declare class RequestManagerError extends Error {
     | 'ERR_ARGUMENT'
     | 'ERR_NO_ACCOUNT'
     | 'ERR_TOO_LARGE'
+    | 'ERR_BUDGET'
     | 'ERR_WAIT'
     | 'ERR_TIMEOUT'
     | 'ERR_UPSTREAM'

@@ -4,6 +4,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import {
   type Attempt,
   type Because,
+  type BudgetStatus,
   type Candidate,
   configure,
   countChatTokens,
@@ -16,6 +17,7 @@ import {
   processRedis,
   RequestManager,
   RequestManagerError,
+  type UsageRow,
   type WaitEvent,
   type WarningEvent,
 } from '..'
@@ -30,6 +32,7 @@ async function accepted() {
     modelAliases: { 'gpt-3.5-turbo': 'gpt-6-luna' },
     timeoutsMs: { total: 1 },
     prices: { own: { input: 1 } },
+    budget: { usdPerDay: 5, tokensPerMonth: 1e9 },
   })
   configure({ OPEN_AI_KEYS: { ORG_1: 'key' }, models: { gpt_4: { modelLimit: 1 } }, PORT: 1 })
 
@@ -69,6 +72,13 @@ async function accepted() {
   same<number | null>(answer.served.candidates[0].waitMs)
   same<number[]>((await manager.embed({ model: 'm', input: ['a'] })).data[0].embedding)
   same<number | null>((await manager.status({ model: 'm' })).accounts[0].tokensLeft)
+  const [row] = await manager.usage({ from: new Date(), by: ['account'] })
+  same<UsageRow>(row)
+  same<number>(row.cost)
+  same<string | undefined>(row.account)
+  const { budgets, accounts } = await manager.status()
+  same<BudgetStatus[]>([...budgets, ...accounts[0].budgets])
+  same<number>(budgets[0].resetsInMs)
   await manager.determineKey({ tokens: 5 })
   await manager.close()
 
@@ -126,6 +136,10 @@ async function refused() {
   // @ts-expect-error the key cannot be changed
   ;(await determineOpenAIKey()).apiKey = 'other'
   const manager = new RequestManager({ accounts: { a: 'key' } })
+  // @ts-expect-error a budget that does not exist
+  new RequestManager({ accounts: { a: 'key' }, budget: { usdPerWeek: 5 } })
+  // @ts-expect-error a group that does not exist
+  await manager.usage({ by: ['hour'] })
   // @ts-expect-error messages are required
   await manager.chat({ model: 'm' })
   // @ts-expect-error a reason that does not exist

@@ -79,6 +79,10 @@ test('every option and code of the types is in the README', () => {
     'WaitEvent',
     'WarningEvent',
     'AccountStatus',
+    'Budget',
+    'BudgetStatus',
+    'UsageQuery',
+    'UsageRow',
   ]
   for (const name of interfaces) {
     for (const field of fields(name)) assert.match(README, new RegExp(`\\b${field}\\b`), `${name}.${field}`)

@@ -1,6 +1,8 @@
 // @ts-check
 'use strict'
 
+const { inspect } = require('node:util')
+const { isDate } = require('node:util/types')
 const { openPool, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { wrongArgument } = require('./errors.js')
@@ -32,6 +34,13 @@ class RequestManager {
     return JSON.parse(await run(this.#pool, 'status', 'query', query))
   }
 
+  async usage(query = {}) {
+    checkObject('query', query)
+    const { from, to, ...rest } = query
+    const days = { from: momentOf('query.from', from), to: momentOf('query.to', to) }
+    return JSON.parse(await run(this.#pool, 'usage', 'query', { ...rest, ...days }))
+  }
+
   async close() {
     await run(this.#pool, 'close', 'close', {})
   }
@@ -45,6 +54,16 @@ function checkObject(name, value) {
   if (typeof value !== 'object' || value === null) {
     throw wrongArgument(`\`${name}\` must be an object, got ${typeof value}`)
   }
+}
+
+/** A date as Unix milliseconds; JSON would write a date that is none as null, as if it was left out. */
+function momentOf(name, value) {
+  if (value == null) return undefined
+  // A date of another realm is one as well.
+  if (isDate(value) && value.getTime() >= 0) return value.getTime()
+  throw wrongArgument(
+    `\`${name}\` must be a valid Date from 1970 on, got ${isDate(value) ? String(value) : inspect(value)}`,
+  )
 }
 
 /** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */

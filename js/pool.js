@@ -4,6 +4,7 @@
 // A native pool, and calls on it.
 
 const { binding, completions, call } = require('./calls.js')
+const { flushAtExit } = require('./last-words.js')
 const { fromJson, wrongArgument } = require('./errors.js')
 const { isObserved } = require('./events.js')
 const { redisTarget } = require('./redis-source.js')
@@ -17,7 +18,7 @@ const { redisTarget } = require('./redis-source.js')
 function openPool(config, target = redisTarget(config?.redis)) {
   // A client cannot be written as JSON, and its password has no place there.
   const rest = isSettings(config) ? { ...config, redis: undefined } : config
-  return opened(binding.openPool(completions, toJson('config', rest), redisJson(target)))
+  return opened(binding.openPool(completions, toJson('config', rest), redisJson(target)), target)
 }
 
 /**
@@ -29,6 +30,7 @@ function openPoolFromEnvironment(target) {
   const { OPENAI_API_KEY, OPENAI_API_KEYS, OPENAI_BASE_URL } = process.env
   return opened(
     binding.openPoolFromEnvironment(completions, OPENAI_API_KEY, OPENAI_API_KEYS, OPENAI_BASE_URL, redisJson(target)),
+    target,
   )
 }
 
@@ -40,8 +42,9 @@ function redisJson(target) {
   return target === null ? undefined : JSON.stringify(target)
 }
 
-function opened(poolOrError) {
+function opened(poolOrError, target) {
   if (typeof poolOrError === 'string') throw fromJson(poolOrError)
+  if (target !== null) flushAtExit(poolOrError)
   return poolOrError
 }
 

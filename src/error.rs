@@ -21,6 +21,8 @@ pub enum Code {
     NoAccount,
     /// The request is larger than every account's limit.
     TooLarge,
+    /// Every account that may be used has spent its budget, or the pool's.
+    Budget,
     /// No account has room within the time that the request may wait.
     Wait,
     /// The call's total time is over.
@@ -41,6 +43,7 @@ impl Code {
             Code::Argument => "ERR_ARGUMENT",
             Code::NoAccount => "ERR_NO_ACCOUNT",
             Code::TooLarge => "ERR_TOO_LARGE",
+            Code::Budget => "ERR_BUDGET",
             Code::Wait => "ERR_WAIT",
             Code::Timeout => "ERR_TIMEOUT",
             Code::Upstream => "ERR_UPSTREAM",

@@ -25,6 +25,7 @@
 //! | 5 | [`scheduler`] | waiting callers, and which account serves them; the permit that gives its room back |
 //! | 5 | [`client`] | one HTTP call to one account; the only room that knows the HTTP client |
 //! | 5 | [`simulator`] | an OpenAI server on loopback with exact limits, for users' tests and ours |
+//! | 4 | [`books`] | what was used, by day, account, model and type; keys that other programs read; budgets |
 //! | 4 | [`quota`] | lanes and buckets; the store trait, the store in memory, and the one in Redis |
 //! | 3 | [`redis`] | the connection to a Redis of any kind; the only room that knows its library |
 //! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the tokenizer |
@@ -39,6 +40,7 @@
 pub mod attempt;
 mod binding;
 pub mod body;
+pub mod books;
 pub mod client;
 pub mod config;
 pub mod error;

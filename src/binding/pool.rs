@@ -38,6 +38,10 @@ pub enum Operation {
     Record,
     /// The state of the pool.
     Status,
+    /// What was used.
+    Usage,
+    /// Ends when Redis has what was counted.
+    Flush,
     /// No more calls; ends when none is in flight.
     Close,
 }
@@ -91,6 +95,12 @@ fn opened(
 
 #[napi]
 impl Pool {
+    /// Whether something was counted that Redis has not acknowledged.
+    #[napi]
+    pub fn has_news(&self) -> bool {
+        self.manager.has_news()
+    }
+
     /// Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text. Where it is
     /// `observed`, its end tells what the events need.
     #[napi]
@@ -150,6 +160,11 @@ async fn run(
             Ok("null".to_owned())
         }
         Operation::Status => manager.status(&Need::parse(&argument)?).await,
+        Operation::Usage => manager.usage(&argument).await,
+        Operation::Flush => {
+            manager.flush().await;
+            Ok("null".to_owned())
+        }
         Operation::Close => {
             manager.close().await;
             Ok("null".to_owned())

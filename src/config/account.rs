@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt, num::NonZeroU32, sync::Arc};
 
-use super::reader::{Field, Object};
+use super::{
+    budget::Budget,
+    reader::{Field, Object},
+};
 use crate::error::Result;
 
 /// Where OpenAI's API lives.
@@ -20,6 +23,7 @@ const FIELDS: &[&str] = &[
     "quotaGroup",
     "limits",
     "maxConcurrency",
+    "budget",
 ];
 
 /// One OpenAI (or compatible) credential.
@@ -47,6 +51,8 @@ pub struct Account {
     pub limits: LimitsByModel,
     /// Most requests in flight.
     pub max_concurrency: Option<NonZeroU32>,
+    /// What it may spend.
+    pub budget: Budget,
 }
 
 /// An API key that shows itself to nobody but the HTTP client.
@@ -120,6 +126,7 @@ impl Account {
             weight: 1.0,
             limits: LimitsByModel::default(),
             max_concurrency: None,
+            budget: Budget::default(),
         }
     }
 
@@ -145,6 +152,9 @@ impl Account {
         }
         if let Some(most) = object.get("maxConcurrency") {
             account.max_concurrency = NonZeroU32::new(most.whole(1, 1_000_000)?.unsigned_abs());
+        }
+        if let Some(budget) = object.get("budget") {
+            account.budget = Budget::parse(&budget)?;
         }
         account.quota_group_is_given = ["quotaGroup", "organization", "project"]
             .iter()

@@ -5,6 +5,7 @@
 //! is positive or a URL is one. A [`RedisTarget`] is read apart: it comes with a call, not with the settings.
 
 mod account;
+mod budget;
 mod constants;
 mod environment;
 mod options;
@@ -20,6 +21,7 @@ use serde_json::Value;
 pub(crate) use self::reader::Field;
 pub use self::{
     account::{Account, ApiKey, DEFAULT_BASE_URL, Limits, LimitsByModel},
+    budget::Budget,
     environment::Environment,
     options::CallOptions,
     redis_target::RedisTarget,
@@ -43,6 +45,7 @@ const FIELDS: &[&str] = &[
     "modelAliases",
     "modelGroups",
     "prices",
+    "budget",
     "tenantWeights",
     "cacheAffinity",
 ];
@@ -74,6 +77,8 @@ pub struct Settings {
     pub model_groups: HashMap<String, String>,
     /// Model → its price, before our own table.
     pub prices: HashMap<String, Price>,
+    /// What all accounts together may spend.
+    pub budget: Budget,
     /// Tenant → its share among tenants that wait; 1 for all others.
     pub tenant_weights: HashMap<String, f64>,
     /// Whether prompts go where their prefix is probably cached.
@@ -160,6 +165,7 @@ impl Settings {
             model_aliases: HashMap::new(),
             model_groups: HashMap::new(),
             prices: HashMap::new(),
+            budget: Budget::default(),
             tenant_weights: HashMap::new(),
             cache_affinity: true,
         })
@@ -215,6 +221,9 @@ fn parse_settings(value: &Value) -> Result<Settings> {
     }
     if let Some(groups) = object.get("modelGroups") {
         settings.model_groups = names(&groups)?;
+    }
+    if let Some(budget) = object.get("budget") {
+        settings.budget = Budget::parse(&budget)?;
     }
     if let Some(weights) = object.get("tenantWeights") {
         for (tenant, weight) in weights

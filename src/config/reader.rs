@@ -67,6 +67,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether it is this text.
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        self.value.as_str() == Some(text)
+    }
+
     pub(crate) fn is_array(&self) -> bool {
         self.value.is_array()
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, Manager, request::names};
 use crate::{
+    books::{Counts, Entry},
     config::Field,
     error::{Code, Error, Result},
     quota::Cost,
@@ -84,7 +85,7 @@ impl Recorded {
             "embeddings" => DEFAULT_EMBEDDINGS_MODEL,
             _ => DEFAULT_CHAT_MODEL,
         };
-        let (_, model_group) = names(manager.settings.sent_model(model), &manager.settings);
+        let (sent, model_group) = names(manager.settings.sent_model(model), &manager.settings);
         let used = Cost {
             requests: 1.0,
             tokens: self.tokens,
@@ -96,10 +97,16 @@ impl Recorded {
             self.requests_left,
             self.tokens_left,
         );
-        // A whole number of tokens in a float; the fraction of a wrong argument is cut off.
-        manager
-            .ledger
-            .add(account, &self.kind, self.tokens as u64, None);
+        let entry = Entry {
+            account: &manager.settings.accounts[account].label,
+            model: &sent,
+            kind: &self.kind,
+            // A whole number of tokens in a float; the fraction of a wrong argument is cut off.
+            counts: Counts::of_tokens(self.tokens as u64),
+            tokens_left: self.tokens_left,
+            requests_left: self.requests_left,
+        };
+        manager.books.count(&entry, None);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{DEFAULT_CHAT_MODEL, Manager, Need, facts::milliseconds, request::names};
 use crate::{
+    books::{BudgetStatus, UsageQuery},
     error::{Code, Error, Result},
     quota::{Cost, Sharing},
     scheduler::AccountStanding,
@@ -66,8 +67,15 @@ impl Manager {
         .to_string())
     }
 
+    /// What was used, by day, account, model and type, as JSON; `query` is JSON as well.
+    pub async fn usage(&self, query: &str) -> Result<String> {
+        let query = UsageQuery::parse(query, self.books.now_ms())?;
+        self.books.usage(&query).await
+    }
+
     /// The state of the pool for the lanes of the need's model, as JSON.
     pub async fn status(&self, need: &Need) -> Result<String> {
+        self.books.look_at_budgets().await;
         let mut standings = self.standings(need).await?;
         standings.sort_by_key(|standing| standing.account);
         let accounts: Vec<Value> = standings
@@ -78,14 +86,28 @@ impl Manager {
         Ok(json!({
             "waiting": self.scheduler.waiting(),
             "redis": sharing.as_ref().map(sharing_json),
+            "budgets": self.budgets_json(None),
             "accounts": accounts,
         })
         .to_string())
     }
 
+    fn budgets_json(&self, account: Option<&str>) -> Vec<Value> {
+        let budgets = self.books.budgets_of(account).into_iter();
+        let budget = |budget: BudgetStatus| {
+            json!({
+                "budget": budget.budget,
+                "limit": budget.limit,
+                "spent": budget.spent,
+                "resetsInMs": budget.resets_in_ms.ceil(),
+            })
+        };
+        budgets.map(budget).collect()
+    }
+
     fn account_status(&self, standing: &AccountStanding) -> Value {
         let account = &self.settings().accounts[standing.account];
-        let totals = self.ledger.of(standing.account);
+        let used = self.books.of(&account.label);
         let lane = &standing.lane;
         json!({
             "account": &*account.label,
@@ -99,9 +121,10 @@ impl Manager {
             "requestsLeft": lane.requests_left.map(f64::floor),
             "tokensPerMinute": lane.tokens_limit,
             "requestsPerMinute": lane.requests_limit,
-            "requests": totals.requests,
-            "tokensUsed": totals.tokens,
-            "cost": totals.cost,
+            "requests": used.requests(),
+            "tokensUsed": used.tokens(),
+            "cost": used.cost(),
+            "budgets": self.budgets_json(Some(&account.label)),
         })
     }
 }

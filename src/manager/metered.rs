@@ -4,7 +4,8 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use super::{Manager, Request};
 use crate::{
-    models::{self, Tier},
+    models::{self, Price, Tier},
+    tokens::Estimate,
     usage::Usage,
 };
 
@@ -54,6 +55,24 @@ impl Manager {
     /// the usage is unknown.
     pub(super) fn cost(&self, request: &Request, metered: &Metered) -> Option<f64> {
         let usage = metered.usage.as_ref()?;
+        let tier = Tier::from_response(metered.service_tier.as_deref());
+        self.price(request, tier)?.cost(usage)
+    }
+
+    /// US dollars for the prompt and the longest answers that a request allows; `None` where the price is unknown.
+    pub(super) fn estimated_cost(&self, request: &Request, estimate: &Estimate) -> Option<f64> {
+        let output_tokens = estimate.longest_answers();
+        let usage = Usage {
+            input_tokens: estimate.prompt_tokens,
+            output_tokens,
+            total_tokens: estimate.prompt_tokens.saturating_add(output_tokens),
+            ..Usage::default()
+        };
+        self.price(request, Some(Tier::Standard))?.cost(&usage)
+    }
+
+    /// The price of a request that is served in a tier, which nobody needs to know where it is configured.
+    fn price(&self, request: &Request, tier: Option<Tier>) -> Option<&Price> {
         let prices = &self.settings.prices;
         let configured = [
             &*request.model,
@@ -62,12 +81,6 @@ impl Manager {
         ]
         .into_iter()
         .find_map(|model| prices.get(model));
-        match configured {
-            Some(price) => price.cost(usage),
-            None => {
-                let tier = Tier::from_response(metered.service_tier.as_deref())?;
-                models::price(&request.model, tier)?.cost(usage)
-            }
-        }
+        configured.or_else(|| models::price(&request.model, tier?))
     }
 }

@@ -7,7 +7,6 @@ mod arguments;
 mod dropin;
 mod facts;
 mod failure;
-mod ledger;
 mod look;
 mod metered;
 mod prefix;
@@ -21,24 +20,24 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{sync::Notify, time::timeout};
 
+use self::serving::Trail;
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
     reply::{Reply, error_json},
     request::Request,
 };
-use self::{ledger::Ledger, serving::Trail};
 use crate::{
+    books::{Books, Clock, Shelf},
     client::{Client, Destination},
     config::{RedisTarget, Settings},
     error::{Code, Error, Result},
     quota::{MemoryStore, SharedStore, Store, redis::RedisStore},
-    redis,
     scheduler::{self, Scheduler},
 };
 
@@ -52,7 +51,7 @@ pub struct Manager {
     scheduler: Arc<Scheduler>,
     client: Client,
     destinations: Vec<Destination>,
-    ledger: Ledger,
+    books: Arc<Books>,
     closed: AtomicBool,
     in_flight: AtomicUsize,
     idle: Notify,
@@ -62,24 +61,36 @@ impl Manager {
     /// A manager over the settings' accounts. It shares its books with all processes of its pool in the Redis that `target` leads to;
     /// without one it keeps them in memory.
     pub fn new(settings: Settings, target: Option<&RedisTarget>) -> Result<Self> {
-        let store: Arc<dyn Store> = match target {
-            None => Arc::new(MemoryStore::new()),
+        let (store, shelf): (Arc<dyn Store>, _) = match target {
+            None => (Arc::new(MemoryStore::new()), None),
             Some(target) => {
+                let connection = crate::redis::shared(target)?;
                 let groups = scheduler::quota_groups(&settings.accounts);
-                let redis = RedisStore::new(redis::shared(target)?, &settings.pool, groups);
-                Arc::new(SharedStore::new(redis, settings.on_redis_down))
+                let redis = RedisStore::new(connection.clone(), &settings.pool, groups);
+                let store = SharedStore::new(redis, settings.on_redis_down);
+                let shelf = Shelf {
+                    connection,
+                    key_prefix: target.key_prefix.clone(),
+                };
+                (Arc::new(store), Some(shelf))
             }
         };
+        let books = Arc::new(Books::new(&settings.pool, Clock::new(unix_ms), shelf));
+        let budgets = settings.accounts.iter();
+        let budgets: Vec<_> = budgets
+            .map(|account| (account.label.clone(), account.budget))
+            .collect();
+        books.set_budgets(settings.budget, &budgets);
         let destinations = settings
             .accounts
             .iter()
             .map(Destination::new)
             .collect::<Result<_>>()?;
         Ok(Manager {
-            scheduler: Arc::new(Scheduler::new(&settings, store)),
+            scheduler: Arc::new(Scheduler::new(&settings, store).with_books(books.clone())),
             client: Client::new(settings.timeouts.connect),
             destinations,
-            ledger: Ledger::new(settings.accounts.len()),
+            books,
             settings,
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -138,21 +149,43 @@ impl Manager {
         })
     }
 
-    /// Takes no more requests, waits for those in flight, and then until what they used is in the books.
+    /// Takes no more requests, waits for those in flight, and then until Redis has what they used: two seconds at most.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.until_idle().await;
+        // Room that nobody is told of flows back by itself.
+        let carried = timeout(LAST_WORDS, self.scheduler.carried());
+        let _ = tokio::join!(carried, self.books.close());
+    }
+
+    /// Whether something was counted that Redis has not acknowledged.
+    pub fn has_news(&self) -> bool {
+        self.books.has_news()
+    }
+
+    /// Returns when Redis has what was counted up to now, or after two seconds.
+    pub async fn flush(&self) {
+        self.books.flush().await;
+    }
+
+    async fn until_idle(&self) {
         loop {
             let idle = self.idle.notified();
             tokio::pin!(idle);
             idle.as_mut().enable();
             if self.in_flight.load(Ordering::SeqCst) == 0 {
-                break;
+                return;
             }
             idle.await;
         }
-        // What does not get there flows back by itself.
-        let _ = timeout(LAST_WORDS, self.scheduler.carried()).await;
     }
+}
+
+/// The wall clock.
+fn unix_ms() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    // A clock that stands before 1970 is broken; then all is counted on its first day.
+    now.unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 /// Counts a request as in flight for as long as it lives.

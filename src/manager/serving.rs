@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     attempt::{Attempt, Choice, Outcome},
+    books::{Amount, Counts, Entry, Grant, Reservation},
     client::{Answer, Failure},
     config::CallOptions,
     error::Result,
@@ -82,6 +83,10 @@ struct ServedAttempt {
     metered: Metered,
     /// Tokens left on the account for the model, where a limit is known.
     tokens_left: Option<f64>,
+    /// Requests left on the account for the model, where the answer says so.
+    requests_left: Option<f64>,
+    /// What was reserved for it.
+    reservation: Option<Reservation>,
 }
 
 impl Manager {
@@ -115,17 +120,33 @@ impl Manager {
         loop {
             want.patience = max_wait.saturating_sub(trail.waited);
             let asked = Instant::now();
-            let admitted = self.scheduler.admit(&want).await;
+            let admitted = match self.scheduler.admit(&want).await {
+                Ok(permit) => self.may_spend(request, permit, &estimate).await,
+                Err(error) => Err(error),
+            };
             let waited = asked.elapsed();
             trail.waited += waited;
-            let permit = match (admitted, last) {
-                (Ok(permit), _) => permit,
+            let (permit, reservation) = match (admitted, last) {
+                (Ok(Some(admitted)), _) => admitted,
+                (Ok(None), unchanged) => {
+                    // The scheduler knows by now which account may not spend. This one had its turn in line.
+                    want.is_repeat = true;
+                    last = unchanged;
+                    continue;
+                }
                 (Err(error), None) => return Err(error),
                 (Err(error), Some(last)) => return Err(self.gave_up(request, &error, last)),
             };
             let account = permit.account();
             let attempt = match self
-                .attempt(request, permit, waited, trail, &estimate, &tries)
+                .attempt(
+                    request,
+                    (permit, reservation),
+                    waited,
+                    trail,
+                    &estimate,
+                    &tries,
+                )
                 .await
             {
                 Ok(reply) => return Ok(reply),
@@ -148,11 +169,32 @@ impl Manager {
         }
     }
 
+    /// Reserves what a request may cost, where budgets bound that; without it the permit is given back unsent.
+    async fn may_spend(
+        &self,
+        request: &Request,
+        permit: Permit,
+        estimate: &Estimate,
+    ) -> Result<Option<(Permit, Option<Reservation>)>> {
+        if !self.books.has_budgets() {
+            return Ok(Some((permit, None)));
+        }
+        let label = &self.settings.accounts[permit.account()].label;
+        let amount = Amount::new(
+            estimate.admission_tokens(),
+            self.estimated_cost(request, estimate),
+        );
+        Ok(match self.books.reserve(label, amount).await? {
+            Grant::Granted(reservation) => Some((permit, Some(reservation))),
+            Grant::Refused => None,
+        })
+    }
+
     /// One call: send, judge, settle.
     async fn attempt(
         &self,
         request: &Request,
-        mut permit: Permit,
+        (mut permit, reservation): (Permit, Option<Reservation>),
         waited: Duration,
         trail: &mut Trail,
         estimate: &Estimate,
@@ -194,6 +236,7 @@ impl Manager {
             self.scheduler.identify(account, &answer.headers);
         }
         let tokens_left = reading.tokens.remaining.or(permit.tokens_left());
+        let requests_left = reading.requests.remaining;
         let block = (verdict.outcome == Outcome::Limited).then(|| {
             verdict
                 .wait
@@ -215,6 +258,8 @@ impl Manager {
                     answer,
                     metered,
                     tokens_left,
+                    requests_left,
+                    reservation,
                 };
                 Ok(self.reply(request, served, estimate, trail))
             }
@@ -239,14 +284,29 @@ impl Manager {
             answer,
             metered,
             tokens_left,
+            requests_left,
+            reservation,
         } = served;
         let cost = self.cost(request, &metered);
         let tokens_used = metered
             .usage
             .map_or_else(|| estimate.admission_tokens(), |usage| usage.total_tokens);
-        self.ledger.add(account, request.kind(), tokens_used, cost);
+        let label = &self.settings.accounts[account].label;
+        let counts = metered.usage.map_or_else(
+            || Counts::of_tokens(tokens_used),
+            |usage| Counts::of_usage(&usage, cost),
+        );
+        let entry = Entry {
+            account: label,
+            model: &request.model,
+            kind: request.kind(),
+            counts,
+            tokens_left,
+            requests_left,
+        };
+        self.books.count(&entry, reservation);
         Reply {
-            account: self.settings.accounts[account].label.clone(),
+            account: label.clone(),
             status: answer.status,
             request_id: request_id(&answer),
             headers: answer.headers,

@@ -38,4 +38,5 @@ pub use self::{
     failure::{Failure, FailureKind},
     script::Script,
     sharing::shared,
+    slots::tag_of,
 };

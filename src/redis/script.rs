@@ -35,6 +35,36 @@ impl Script {
             answer => answer,
         }
     }
+
+    /// Runs it once for each of `words`, and the `others` beside it, in one round trip as [`Connection::run_all`] does; and a second
+    /// time, in another one, what met a server that does not know the script (any more). The answers of the runs come first.
+    pub async fn run_all(
+        &self,
+        connection: &Connection,
+        words: &[impl Fn(&mut Cmd)],
+        others: &[Cmd],
+    ) -> Vec<Result<Value, Failure>> {
+        let mut commands: Vec<Cmd> = words
+            .iter()
+            .map(|words| command("EVALSHA", &self.hash, words))
+            .collect();
+        commands.extend_from_slice(others);
+        let mut answers = connection.run_all(&commands).await;
+        let unknown = |answer: &Result<Value, Failure>| matches!(answer, Err(failure) if failure.kind() == FailureKind::ScriptMissing);
+        let again: Vec<usize> = (0..words.len())
+            .filter(|index| answers.get(*index).is_some_and(unknown))
+            .collect();
+        if !again.is_empty() {
+            let commands: Vec<Cmd> = again
+                .iter()
+                .map(|index| command("EVAL", &self.text, &words[*index]))
+                .collect();
+            for (index, answer) in again.into_iter().zip(connection.run_all(&commands).await) {
+                answers[index] = answer;
+            }
+        }
+        answers
+    }
 }
 
 fn command(name: &str, script: &str, words: impl Fn(&mut Cmd)) -> Cmd {

@@ -1,5 +1,7 @@
 //! Which server of a cluster has which keys.
 
+use std::borrow::Cow;
+
 use redis::{Arg, Cmd, Value};
 
 use super::server::address_of;
@@ -29,14 +31,32 @@ pub(super) fn slot_of(command: &Cmd) -> Option<u16> {
     key.map(slot)
 }
 
-/// The slot of a key: of the part in its first braces, where there is one.
+/// What in the first braces of another key puts that into the slot of this one.
+pub fn tag_of(key: &str) -> Cow<'_, str> {
+    if let Some(tag) = tag_in(key.as_bytes()) {
+        // Between two braces, which are characters of their own.
+        return String::from_utf8_lossy(tag);
+    }
+    if !key.is_empty() && !key.contains('}') {
+        return key.into();
+    }
+    // The key's own text would end too early. Numbers reach every slot soon, so the first one that fits is some thousands at most.
+    let numbers = (0_u64..).map(|number| number.to_string());
+    let mut fitting = numbers.filter(|number| slot(number.as_bytes()) == slot(key.as_bytes()));
+    fitting.next().unwrap_or_default().into()
+}
+
+/// The slot of a key: of its tag, where it has one, else of the whole key.
 fn slot(key: &[u8]) -> u16 {
-    let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
-        let inner = &key[open + 1..];
-        let close = inner.iter().position(|byte| *byte == b'}')?;
-        (close > 0).then(|| &inner[..close])
-    });
-    crc16(tag.unwrap_or(key)) % SLOTS
+    crc16(tag_in(key).unwrap_or(key)) % SLOTS
+}
+
+/// The part in a key's first braces, if there is anything in them.
+fn tag_in(key: &[u8]) -> Option<&[u8]> {
+    let open = key.iter().position(|byte| *byte == b'{')?;
+    let inner = &key[open + 1..];
+    let close = inner.iter().position(|byte| *byte == b'}')?;
+    (close > 0).then(|| &inner[..close])
 }
 
 /// CRC-16/XMODEM, as the cluster specification has it (redis.io/docs/reference/cluster-spec, appendix A).
@@ -155,6 +175,24 @@ mod tests {
             ("", 0),
         ] {
             assert_eq!(slot(key.as_bytes()), number, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_tag_that_leads_to_its_slot() {
+        for (key, tag) in [
+            ("org_1:tokensUsed", Some("org_1:tokensUsed")),
+            ("{app}:org_1:tokensUsed", Some("app")),
+            ("a{b:tokensUsed", Some("a{b:tokensUsed")),
+            ("{ü}x", Some("ü")),
+            ("a}b", None),
+            ("{}a", None),
+            ("", None),
+        ] {
+            let found = tag_of(key);
+            assert!(tag.is_none_or(|tag| tag == found), "{key}: {found}");
+            let other = format!("orm:{{{found}}}:reported");
+            assert_eq!(slot(other.as_bytes()), slot(key.as_bytes()), "{key}");
         }
     }
 

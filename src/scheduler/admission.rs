@@ -36,7 +36,7 @@ impl Scheduler {
     /// Waits for room on the best account; returns the permit at the moment when it may be used.
     ///
     /// Fails at once with [`Code::TooLarge`] where the cost exceeds every limit, [`Code::NoAccount`] where no account is in
-    /// working order, and [`Code::Wait`] where the room comes too late.
+    /// working order, [`Code::Budget`] where none may spend, and [`Code::Wait`] where the room comes too late.
     pub async fn admit(self: &Arc<Self>, want: &Want) -> Result<Permit> {
         let _waiting = Waiting::new(&self.waiting);
         let deadline = Instant::now() + want.patience;
@@ -186,8 +186,7 @@ impl Scheduler {
 
             let now_ms = self.now_ms();
             let candidates = self.candidates(want, now_ms);
-            let end_of_park = candidates.parked.iter().map(|(_, _, left_ms)| *left_ms);
-            let end_of_park = end_of_park.reduce(f64::min).map(milliseconds);
+            let wake = candidates.wake_ms().map(milliseconds);
             if candidates.lanes.is_empty() && candidates.busy == 0 {
                 return Err(self.nobody(want, &candidates));
             }
@@ -207,7 +206,7 @@ impl Scheduler {
                     Booked::AskAgain(after) => Some(after),
                 }
             };
-            let ask_again = [ask_again, end_of_park].into_iter().flatten().min();
+            let ask_again = [ask_again, wake].into_iter().flatten().min();
             let wake_at = ask_again.map_or(deadline, |after| Instant::now() + after);
             let moved_up = async {
                 match place {

@@ -9,6 +9,7 @@
 
 mod admission;
 mod affinity;
+mod budget;
 mod choice;
 mod health;
 mod line;
@@ -44,6 +45,7 @@ use self::{
 };
 use crate::{
     attempt::Outcome,
+    books::{Books, Over},
     config::{Account, Settings},
     headers::Identity,
     quota::{Booking, Candidate, Cost, Sharing, Store},
@@ -66,9 +68,11 @@ pub struct Scheduler {
     store: Arc<dyn Store>,
     lines: Lines,
     /// Room came back, a limit was learned, or a place became free.
-    changed: Notify,
+    changed: Arc<Notify>,
     started: Instant,
     waiting: AtomicUsize,
+    /// Who may spend.
+    books: Option<Arc<Books>>,
     /// Lanes that a 429 has closed, as far as this process knows: those who booked before it look here before they send.
     blocks: Mutex<Vec<Block>>,
 }
@@ -140,8 +144,12 @@ struct Candidates {
     lanes: Vec<Candidate>,
     /// Parked accounts, why and until when.
     parked: Vec<(usize, Outcome, f64)>,
-    /// Accounts that only lack a free place.
+    /// Accounts that have spent a budget, which one, and for how many milliseconds more.
+    over: Vec<(usize, Over, f64)>,
+    /// Accounts that only lack a free place, or what requests in flight have reserved of a budget.
     busy: usize,
+    /// The first of these reservations is to be asked about again after so many milliseconds.
+    held_ms: Option<f64>,
     /// Free places among the concurrent requests of all candidates; the largest number where one of them has no bound.
     places: usize,
 }
@@ -178,11 +186,21 @@ impl Scheduler {
             warnings: Unheard::default(),
             store,
             lines: Lines::default(),
-            changed: Notify::new(),
+            changed: Arc::default(),
             started: Instant::now(),
             waiting: AtomicUsize::new(0),
+            books: None,
             blocks: Mutex::default(),
         }
+    }
+
+    /// A scheduler that leaves out accounts which may not spend any more, as these books say.
+    #[must_use]
+    pub fn with_books(mut self, books: Arc<Books>) -> Self {
+        // Whoever waits here is woken by the books as well.
+        self.changed = books.changed();
+        self.books = Some(books);
+        self
     }
 
     /// Takes note of the organization that an account's answer named. Accounts of one organization and project share its limits,
@@ -283,7 +301,11 @@ impl Scheduler {
             if !want.allows(account) {
                 continue;
             }
-            match seat.health().access(&want.model_group, now_ms) {
+            let access = seat.health().access(&want.model_group, now_ms);
+            if self.is_left_out_by_budget(account, access, now_ms, &mut candidates) {
+                continue;
+            }
+            match access {
                 Access::Parked { until_ms, because } => {
                     candidates
                         .parked
@@ -353,7 +375,7 @@ pub fn quota_groups(accounts: &[Account]) -> Vec<Arc<str>> {
 
 /// A wait as a duration, rounded up so that nobody starts before its moment; tokio's timer counts whole milliseconds as well.
 fn milliseconds(ms: f64) -> Duration {
-    // Thirty days: past every limit's window, and far from overflow.
-    const LONGEST_MS: f64 = 2_592_000_000.0;
+    // Thirty-two days: past every limit's window and every month, and far from overflow.
+    const LONGEST_MS: f64 = 2_764_800_000.0;
     Duration::from_millis(ms.clamp(0.0, LONGEST_MS).ceil() as u64)
 }

@@ -3,12 +3,36 @@
 use std::time::Duration;
 
 use super::{Candidates, Scheduler, Want, milliseconds};
-use crate::error::{Code, Error};
+use crate::{
+    books::Over,
+    error::{Code, Error},
+};
+
+impl Candidates {
+    /// When an account that is left out now may be used again.
+    pub(super) fn wake_ms(&self) -> Option<f64> {
+        let parked = self.parked.iter().map(|(_, _, left_ms)| *left_ms);
+        let over = self.over.iter().map(|(_, _, left_ms)| *left_ms);
+        parked.chain(over).chain(self.held_ms).reduce(f64::min)
+    }
+}
+
+fn spent(over: &Over) -> String {
+    let whose = match &over.account {
+        Some(account) => format!("{account} has spent its budget"),
+        None => "the pool has spent its budget".to_owned(),
+    };
+    let (budget, limit) = (over.budget, over.limit);
+    format!(
+        "{whose} ({budget}: {limit}; the next period begins on {})",
+        over.next_period()
+    )
+}
 
 impl Scheduler {
     /// No account can serve the want; says why for each.
     pub(super) fn nobody(&self, want: &Want, candidates: &Candidates) -> Error {
-        let reasons: Vec<String> = candidates
+        let mut reasons: Vec<String> = candidates
             .parked
             .iter()
             .map(|(account, because, left_ms)| {
@@ -25,17 +49,28 @@ impl Scheduler {
                     self.seats[*account].account.label
                 )
             }))
+            .chain(candidates.over.iter().map(|(_, over, _)| spent(over)))
             .collect();
+        // All accounts have the pool's budget.
+        reasons.dedup();
+        let parked_ms = candidates.parked.iter().map(|(_, _, left_ms)| *left_ms);
+        let parked_ms = parked_ms.fold(f64::INFINITY, f64::min);
+        let over_ms = candidates.over.iter().map(|(_, _, left_ms)| *left_ms);
+        let over_ms = over_ms.fold(f64::INFINITY, f64::min);
         let error = Error::new(
-            Code::NoAccount,
+            // What can help first.
+            if over_ms.is_finite() && over_ms <= parked_ms {
+                Code::Budget
+            } else {
+                Code::NoAccount
+            },
             format!(
                 "no account can take a request for \"{}\": {}",
                 want.model_group,
                 reasons.join(", ")
             ),
         );
-        let soonest = candidates.parked.iter().map(|(_, _, left_ms)| *left_ms);
-        match soonest.reduce(f64::min) {
+        match candidates.wake_ms() {
             Some(left_ms) => error.with_retry_after(milliseconds(left_ms)),
             None => error,
         }
@@ -48,6 +83,16 @@ impl Scheduler {
             None => self.wait_as_it_stands(want).await,
         };
         let patience = want.patience.as_millis();
+        let now_ms = self.now_ms();
+        let candidates = self.candidates(want, now_ms);
+        if candidates.lanes.is_empty() && candidates.held_ms.is_some() {
+            return Error::new(
+                Code::Wait,
+                format!(
+                    "requests in flight may use up what is left of a budget, and the request may wait {patience} ms (maxWaitMs)"
+                ),
+            );
+        }
         match wait {
             Some(wait) => Error::new(
                 Code::Wait,

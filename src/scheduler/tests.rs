@@ -1,5 +1,6 @@
 //! Time is virtual: tokio's clock is paused and jumps to the next timer.
 
+mod budget;
 mod choice;
 mod order;
 mod properties;

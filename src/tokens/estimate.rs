@@ -64,10 +64,16 @@ impl Estimate {
             .characters
             .div_ceil(4)
             .saturating_add(self.image_tokens);
-        let output = self.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS);
         by_characters
             .max(self.prompt_tokens)
-            .saturating_add(self.choices.saturating_mul(output))
+            .saturating_add(self.longest_answers())
+    }
+
+    /// Tokens of the longest answers that the request allows; of answers whose length it does not state, what is booked for
+    /// them.
+    pub fn longest_answers(&self) -> u64 {
+        let output = self.output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS);
+        self.choices.saturating_mul(output)
     }
 }
 
