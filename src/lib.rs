@@ -34,6 +34,7 @@
 //! | 1 | [`error`] | the one error: a stable code, a message, the facts |
 //! | 1 | [`headers`] | what response headers say: limits, what is left, when to come back |
 //! | 1 | [`models`] | encoding, prices, windows and last day of every model |
+//! | 1 | [`sse`] | server-sent events: bytes → events |
 //! | 1 | [`trust`] | whose TLS certificates are taken |
 //! | 0 | [`attempt`], [`warning`], [`usage`], [`body`] | the words that all rooms share |
 
@@ -52,6 +53,7 @@ pub mod quota;
 pub mod redis;
 pub mod scheduler;
 pub mod simulator;
+pub mod sse;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
