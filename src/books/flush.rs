@@ -155,7 +155,7 @@ impl Shared {
                         is_whole = false;
                     }
                     Err((may_have_run, what)) => {
-                        sheet.failed(*may_have_run);
+                        sheet.failed(report, *may_have_run);
                         failure = Some(what.clone());
                     }
                 }

@@ -293,10 +293,12 @@ impl Shared {
         state.ended_after = Some(state.rounds);
         state.pace.hurry();
         let is_settled = matches!(state.urge(), Urge::Look(_));
-        if let Some(carrier) = state.carrier.as_ref().filter(|_| is_settled) {
+        let carrier = state.carrier.clone().filter(|_| is_settled);
+        // Ended outside of the lock, which it takes on its way out.
+        drop(state);
+        if let Some(carrier) = carrier {
             carrier.abort();
         }
-        drop(state);
         self.work.notify_one();
     }
 
