@@ -261,6 +261,13 @@ async fn while_redis_is_away_every_process_has_its_share_of_what_was_left() {
         }
         assert!(reserve(shop, "a", 10).await.unwrap().is_none());
     }
+    // What was spent of a budget that is new, nobody can know.
+    shops[1].books.set_budgets(
+        tokens_per_day(1_000.0),
+        &[("b".into(), tokens_per_day(1.0))],
+    );
+    let error = reserve(&shops[1], "b", 1).await.unwrap_err();
+    assert_eq!(error.code(), Code::Store);
     server.restart();
     for shop in &shops {
         shop.settle().await;
