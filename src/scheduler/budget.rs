@@ -1,9 +1,18 @@
 //! Accounts that are left out because they may not spend.
 
-use super::{Candidates, Scheduler, health::Access};
+use super::{Candidates, Scheduler, Seat, health::Access};
 use crate::books::Standing;
 
 impl Scheduler {
+    /// Until when an account has spent a budget, on the scheduler's clock; the past where it has not.
+    pub(super) fn spent_until_ms(&self, seat: &Seat, now_ms: f64) -> f64 {
+        let books = self.books.as_ref().filter(|books| books.has_budgets());
+        match books.map(|books| (books.standing(&seat.account.label), books.now_ms())) {
+            Some((Standing::Over(over), unix_ms)) => now_ms + over.until_ms - unix_ms,
+            _ => f64::NEG_INFINITY,
+        }
+    }
+
     /// Whether an account may not spend now; notes for how long.
     pub(super) fn is_left_out_by_budget(
         &self,

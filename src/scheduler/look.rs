@@ -63,6 +63,7 @@ impl Scheduler {
                         Access::Open { not_before_ms } => not_before_ms,
                         Access::Parked { until_ms, .. } => until_ms,
                     };
+                    let not_before_ms = not_before_ms.max(self.spent_until_ms(seat, now_ms));
                     seat.candidate(model_group, not_before_ms)
                 })
                 .collect(),

@@ -74,6 +74,22 @@ async fn a_request_goes_to_an_account_that_may_still_spend() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_shows_an_account_that_has_spent_as_waiting_for_the_next_period() {
+    let shop = Shop::new(None, [Some(100.0), None]);
+    shop.used("a", 100);
+    let standings = shop
+        .scheduler
+        .standings(&"m".into(), want(1.0).cost)
+        .await
+        .unwrap();
+    let waits: Vec<_> = standings
+        .iter()
+        .map(|standing| (standing.account, standing.lane.wait_ms))
+        .collect();
+    assert_eq!(waits, [(1, 0.0), (0, HALF_A_DAY.as_secs_f64() * 1000.0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_all_have_spent_a_request_fails_at_once_with_the_budget_and_the_next_period() {
     let shop = Shop::new(Some(300.0), [Some(100.0), None]);
     shop.used("a", 100);
