@@ -57,12 +57,7 @@ impl History {
         if is_set_back {
             self.redis.set_clock(self.now_ms);
             for group in 0..self.limits.len() {
-                let ask = Ask {
-                    candidates: vec![self.candidate(group)],
-                    force: true,
-                    ..self.ask()
-                };
-                self.compare(&[ask]).await;
+                self.use_lane(group).await;
             }
         }
         for _ in 0..OPERATIONS {
@@ -72,6 +67,7 @@ impl History {
                 40..80 => self.settle_some(),
                 80..88 => self.observe(),
                 88..93 => self.withdraw(),
+                93..96 => self.change_limits().await,
                 _ => {}
             }
             // Also sees to it that all of this moment is done before the next one.
@@ -171,6 +167,22 @@ impl History {
         let claimant = self.claimant();
         self.memory.withdraw("m", claimant);
         self.redis.withdraw("m", claimant);
+    }
+
+    /// Of one group; the next ask brings them along. The lane has to be there before, in Redis as well.
+    async fn change_limits(&mut self) {
+        let group = self.random.usize(..self.limits.len());
+        self.use_lane(group).await;
+        self.limits[group] = limits(&mut self.random);
+    }
+
+    async fn use_lane(&mut self, group: usize) {
+        let ask = Ask {
+            candidates: vec![self.candidate(group)],
+            force: true,
+            ..self.ask()
+        };
+        self.compare(&[ask]).await;
     }
 
     async fn look(&mut self) {
