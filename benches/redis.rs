@@ -13,7 +13,9 @@ use futures_util::future::join_all;
 use openai_request_manager::{
     config::{Limits, RedisTarget},
     headers::{Meter, Reading},
-    quota::{Answer, Ask, Candidate, Cost, Settlement, Store, Unspent, redis::RedisStore},
+    quota::{
+        Answer, Ask, Candidate, Cost, QuotaGroups, Settlement, Store, Unspent, redis::RedisStore,
+    },
     redis::{Connection, TimeLimits, cmd, from_redis_value},
 };
 
@@ -132,8 +134,9 @@ async fn measure(server: &Server, load: [usize; 3], answer_ms: u64) {
     let [accounts, at_once, requests] = load;
     let connection = server.connect();
     let pool = format!("{accounts} {at_once} {answer_ms}");
-    let groups = (0..accounts).map(|group| format!("group-{group}").into());
-    let store = RedisStore::new(connection.clone(), &pool, groups.collect());
+    let names = (0..accounts).map(|group| format!("group-{group}").into());
+    let groups: QuotaGroups = names.collect();
+    let store = RedisStore::new(connection.clone(), &pool, groups.into());
     let asks: Vec<Ask> = (1..=at_once as u64)
         .map(|claimant| ask(accounts, claimant))
         .collect();

@@ -32,6 +32,10 @@ class RequestManager {
     return JSON.parse(await run(this.#pool, 'status', 'query', query))
   }
 
+  async update(changes) {
+    await run(this.#pool, 'update', 'changes', writable(changes))
+  }
+
   async close() {
     await run(this.#pool, 'close', 'close', {})
   }
@@ -44,6 +48,23 @@ class RequestManager {
 function checkObject(name, value) {
   if (typeof value !== 'object' || value === null) {
     throw wrongArgument(`\`${name}\` must be an object, got ${typeof value}`)
+  }
+}
+
+/**
+ * Changes as JSON can hold them. A `redis`, which can be a client, is only named: it cannot be changed. A key that is undefined, as from an
+ * environment variable that is not set, would vanish, and its account with it.
+ */
+function writable(changes) {
+  if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) return changes
+  const { redis, accounts } = changes
+  const isByLabel = typeof accounts === 'object' && accounts !== null && !Array.isArray(accounts)
+  return {
+    ...changes,
+    redis: redis === undefined ? undefined : null,
+    accounts: isByLabel
+      ? Object.fromEntries(Object.entries(accounts).map(([label, key]) => [label, key ?? null]))
+      : accounts,
   }
 }
 

@@ -38,6 +38,8 @@ pub enum Operation {
     Record,
     /// The state of the pool.
     Status,
+    /// Other settings from now on.
+    Update,
     /// No more calls; ends when none is in flight.
     Close,
 }
@@ -118,7 +120,7 @@ async fn run(
     options: Option<&str>,
     observed: bool,
 ) -> Result<String> {
-    let settings = manager.settings();
+    let settings = &*manager.settings();
     let mut options = match (operation, options) {
         (_, None) => CallOptions::default(),
         (Operation::CreateChat | Operation::CreateEmbeddings, Some(json)) => {
@@ -150,6 +152,10 @@ async fn run(
             Ok("null".to_owned())
         }
         Operation::Status => manager.status(&Need::parse(&argument)?).await,
+        Operation::Update => {
+            manager.update(&argument)?;
+            Ok("null".to_owned())
+        }
         Operation::Close => {
             manager.close().await;
             Ok("null".to_owned())

@@ -181,6 +181,27 @@ impl<'a> Object<'a> {
         Some(self.field(name, value))
     }
 
+    /// Whether a field is there, be it `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
+    /// Reads a field into `target`: one that is left out changes nothing, and `null` is the default.
+    pub(crate) fn set<T>(
+        &self,
+        name: &str,
+        target: &mut T,
+        default: T,
+        read: impl FnOnce(&Field<'a>) -> Result<T>,
+    ) -> Result<()> {
+        match self.map.get(name) {
+            None => {}
+            Some(Value::Null) => *target = default,
+            Some(value) => *target = read(&self.field(name, value))?,
+        }
+        Ok(())
+    }
+
     /// A field that must be there; a missing one reads as `null`, so its error names it.
     pub(crate) fn required(&self, name: &str) -> Field<'a> {
         self.field(name, self.map.get(name).unwrap_or(&Value::Null))

@@ -1,5 +1,7 @@
 //! Good settings become the values that they name; bad ones say which field, which value, and what is accepted.
 
+mod changes;
+
 use super::*;
 
 fn parsed(json: &str) -> Settings {
@@ -137,7 +139,7 @@ fn a_wrong_setting_is_named_with_its_value_and_the_accepted_form() {
         ("[]", "`config` must be an object, got an array"),
         (
             r#"{"acounts": {}}"#,
-            "`config` has no field `acounts`; it has: accounts, baseURL, maxWaitMs, maxRetries, timeoutsMs, modelAliases, modelGroups, prices, tenantWeights, cacheAffinity",
+            "`config` has no field `acounts`; it has: accounts, redis, pool, onRedisDown, baseURL, maxWaitMs, maxRetries, timeoutsMs, modelAliases, modelGroups, prices, tenantWeights, cacheAffinity",
         ),
         (
             "{}",

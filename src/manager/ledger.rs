@@ -1,7 +1,7 @@
 //! What was used: requests, tokens and money of each account, by type.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,21 +20,19 @@ pub(super) struct Totals {
 }
 
 /// The totals of a manager since it was made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ledger {
-    accounts: Vec<Mutex<BTreeMap<Arc<str>, Totals>>>,
+    accounts: Mutex<Accounts>,
 }
 
-impl Ledger {
-    pub(super) fn new(accounts: usize) -> Self {
-        Ledger {
-            accounts: (0..accounts).map(|_| Mutex::default()).collect(),
-        }
-    }
+/// Totals by label and type: they stay when an account goes, and go on when it comes back.
+type Accounts = HashMap<Arc<str>, BTreeMap<Arc<str>, Totals>>;
 
+impl Ledger {
     /// Adds one request. A type past the bound is counted under `other`.
-    pub(super) fn add(&self, account: usize, kind: &str, tokens: u64, cost: Option<f64>) {
-        let mut types = self.lock(account);
+    pub(super) fn add(&self, account: &Arc<str>, kind: &str, tokens: u64, cost: Option<f64>) {
+        let mut accounts = self.lock();
+        let types = accounts.entry(account.clone()).or_default();
         let full = types.len() >= MOST_TYPES && !types.contains_key(kind);
         let totals = types
             .entry(if full { "other" } else { kind }.into())
@@ -45,20 +43,18 @@ impl Ledger {
     }
 
     /// The sums of one account over all types.
-    pub(super) fn of(&self, account: usize) -> Totals {
-        self.lock(account)
-            .values()
-            .fold(Totals::default(), |sum, totals| Totals {
-                requests: sum.requests + totals.requests,
-                tokens: sum.tokens.saturating_add(totals.tokens),
-                cost: sum.cost + totals.cost,
-            })
+    pub(super) fn of(&self, account: &str) -> Totals {
+        let accounts = self.lock();
+        let types = accounts.get(account).into_iter().flat_map(BTreeMap::values);
+        types.fold(Totals::default(), |sum, totals| Totals {
+            requests: sum.requests + totals.requests,
+            tokens: sum.tokens.saturating_add(totals.tokens),
+            cost: sum.cost + totals.cost,
+        })
     }
 
-    fn lock(&self, account: usize) -> MutexGuard<'_, BTreeMap<Arc<str>, Totals>> {
-        self.accounts[account]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,14 +64,15 @@ mod tests {
 
     #[test]
     fn totals_add_up_over_types_and_stay_bounded() {
-        let ledger = Ledger::new(1);
+        let ledger = Ledger::default();
+        let account = "a".into();
         for index in 0..3 * MOST_TYPES {
-            ledger.add(0, &format!("type {index}"), 2, Some(0.5));
+            ledger.add(&account, &format!("type {index}"), 2, Some(0.5));
         }
-        ledger.add(0, "chat", 1, None);
-        let totals = ledger.of(0);
+        ledger.add(&account, "chat", 1, None);
+        let totals = ledger.of("a");
         assert_eq!(totals.requests, 3 * MOST_TYPES as u64 + 1);
         assert_eq!(totals.tokens, 6 * MOST_TYPES as u64 + 1);
-        assert_eq!(ledger.lock(0).len(), MOST_TYPES + 1);
+        assert_eq!(ledger.lock()["a"].len(), MOST_TYPES + 1);
     }
 }

@@ -13,7 +13,8 @@ impl Manager {
     /// How the accounts stand for a need, best first.
     async fn standings(&self, need: &Need) -> Result<Vec<AccountStanding>> {
         let requested = need.model.as_deref().unwrap_or(DEFAULT_CHAT_MODEL);
-        let (_, model_group) = names(self.settings.sent_model(requested), &self.settings);
+        let settings = self.settings();
+        let (_, model_group) = names(settings.sent_model(requested), &settings);
         let cost = Cost {
             requests: 1.0,
             tokens: need.tokens,
@@ -23,11 +24,9 @@ impl Manager {
 
     /// The account that a request should use now, as JSON. It is a look, not a booking.
     pub async fn determine_key(&self, need: &Need) -> Result<String> {
-        let current = need
-            .current
-            .as_deref()
-            .map(|label| self.account(label, "org"))
-            .transpose()?;
+        if let Some(label) = &need.current {
+            self.settings().account(label, "org")?;
+        }
         let standings = self.standings(need).await?;
         let ties_with_best = |standing: &&AccountStanding| {
             standings.first().is_some_and(|best| {
@@ -37,7 +36,7 @@ impl Manager {
         };
         let kept = standings
             .iter()
-            .find(|standing| Some(standing.account) == current)
+            .find(|standing| Some(&*standing.account.label) == need.current.as_deref())
             .filter(ties_with_best);
         let Some(chosen) = kept.or(standings.first()) else {
             return Err(Error::new(Code::NoAccount, "no account is configured"));
@@ -48,7 +47,7 @@ impl Manager {
                 format!("{} tokens exceed the limit of every account", need.tokens),
             ));
         }
-        let account = &self.settings().accounts[chosen.account];
+        let account = &chosen.account;
         Ok(json!({
             "org": &*account.label,
             "apiKey": account.key.expose(),
@@ -63,7 +62,7 @@ impl Manager {
     /// The state of the pool for the lanes of the need's model, as JSON.
     pub async fn status(&self, need: &Need) -> Result<String> {
         let mut standings = self.standings(need).await?;
-        standings.sort_by_key(|standing| standing.account);
+        standings.sort_by_key(|standing| standing.place);
         let accounts: Vec<Value> = standings
             .iter()
             .map(|standing| self.account_status(standing))
@@ -72,8 +71,8 @@ impl Manager {
     }
 
     fn account_status(&self, standing: &AccountStanding) -> Value {
-        let account = &self.settings().accounts[standing.account];
-        let totals = self.ledger.of(standing.account);
+        let account = &standing.account;
+        let totals = self.ledger.of(&account.label);
         let lane = &standing.lane;
         json!({
             "account": &*account.label,

@@ -1,10 +1,12 @@
 //! What an answer says it used, and what that costs.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Manager, Request};
+use super::Request;
 use crate::{
-    models::{self, Tier},
+    models::{self, Price, Tier},
     usage::Usage,
 };
 
@@ -49,12 +51,11 @@ impl Metered {
     }
 }
 
-impl Manager {
+impl Metered {
     /// US dollars by the configured price of the requested or the sent model, else by our table; `None` where the price or
     /// the usage is unknown.
-    pub(super) fn cost(&self, request: &Request, metered: &Metered) -> Option<f64> {
-        let usage = metered.usage.as_ref()?;
-        let prices = &self.settings.prices;
+    pub(super) fn cost(&self, request: &Request, prices: &HashMap<String, Price>) -> Option<f64> {
+        let usage = self.usage.as_ref()?;
         let configured = [
             &*request.model,
             &request.requested_model,
@@ -65,7 +66,7 @@ impl Manager {
         match configured {
             Some(price) => price.cost(usage),
             None => {
-                let tier = Tier::from_response(metered.service_tier.as_deref())?;
+                let tier = Tier::from_response(self.service_tier.as_deref())?;
                 models::price(&request.model, tier)?.cost(usage)
             }
         }

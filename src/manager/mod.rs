@@ -8,6 +8,7 @@ mod dropin;
 mod facts;
 mod failure;
 mod ledger;
+mod live;
 mod look;
 mod metered;
 mod prefix;
@@ -29,23 +30,20 @@ pub use self::{
     reply::{Reply, error_json},
     request::Request,
 };
-use self::{ledger::Ledger, serving::Trail};
+use self::{ledger::Ledger, live::Live, serving::Trail};
 use crate::{
-    client::{Client, Destination},
     config::{RedisTarget, Settings},
     error::{Code, Error, Result},
-    quota::{MemoryStore, Store, redis::RedisStore},
+    quota::{MemoryStore, QuotaGroups, Store, redis::RedisStore},
     redis,
-    scheduler::{self, Scheduler},
+    scheduler::Scheduler,
 };
 
 /// Several accounts used as one.
 #[derive(Debug)]
 pub struct Manager {
-    settings: Settings,
+    live: Live,
     scheduler: Arc<Scheduler>,
-    client: Client,
-    destinations: Vec<Destination>,
     ledger: Ledger,
     closed: AtomicBool,
     in_flight: AtomicUsize,
@@ -56,45 +54,47 @@ impl Manager {
     /// A manager over the settings' accounts. It shares its books with all processes of its pool in the Redis that `target` leads to;
     /// without one it keeps them in memory.
     pub fn new(settings: Settings, target: Option<&RedisTarget>) -> Result<Self> {
+        let groups = Arc::new(QuotaGroups::default());
         let store: Arc<dyn Store> = match target {
             None => Arc::new(MemoryStore::new()),
-            Some(target) => {
-                let groups = scheduler::quota_groups(&settings.accounts);
-                Arc::new(RedisStore::new(
-                    redis::shared(target)?,
-                    &settings.pool,
-                    groups,
-                ))
-            }
+            Some(target) => Arc::new(RedisStore::new(
+                redis::shared(target)?,
+                &settings.pool,
+                groups.clone(),
+            )),
         };
-        let destinations = settings
-            .accounts
-            .iter()
-            .map(Destination::new)
-            .collect::<Result<_>>()?;
+        let scheduler = Arc::new(Scheduler::new(&settings.accounts, groups, store));
         Ok(Manager {
-            scheduler: Arc::new(Scheduler::new(&settings, store)),
-            client: Client::new(settings.timeouts.connect),
-            destinations,
-            ledger: Ledger::new(settings.accounts.len()),
-            settings,
+            live: Live::new(settings, scheduler.clone()),
+            scheduler,
+            ledger: Ledger::default(),
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
         })
     }
 
-    /// The settings that it was made with.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.live.current().settings.clone()
+    }
+
+    /// Changes the settings by a JSON text; see [`Settings::changed`]. Requests in flight end as they were sent; those that wait go on
+    /// waiting under the new settings.
+    pub fn update(&self, changes: &str) -> Result<()> {
+        self.live.change(|settings| settings.changed(changes))
     }
 
     /// Serves a request: waits for room, sends, fails over, retries.
     pub async fn serve(&self, request: &Request) -> Result<Reply> {
         let _in_flight = InFlight::enter(self)?;
-        let timeouts = request.options.timeouts.unwrap_or(self.settings.timeouts);
+        let current = self.live.current();
+        let timeouts = request
+            .options
+            .timeouts
+            .unwrap_or(current.settings.timeouts);
         let mut trail = Trail::default();
-        let served = timeout(timeouts.total, self.attempts(request, &mut trail)).await;
+        let served = timeout(timeouts.total, self.attempts(request, &current, &mut trail)).await;
         let served = match served {
             Ok(served) => served,
             Err(_) => Err(Error::new(
@@ -117,22 +117,6 @@ impl Manager {
             }),
             Err(error) => Err(error.with_warnings(warnings)),
         }
-    }
-
-    /// The index of the account with this label.
-    pub fn account(&self, label: &str, argument: &str) -> Result<usize> {
-        let accounts = &self.settings.accounts;
-        accounts.iter().position(|account| &*account.label == label).ok_or_else(|| {
-            let known: Vec<&str> = accounts.iter().map(|account| &*account.label).collect();
-            Error::new(
-                Code::Argument,
-                format!(
-                    "`{argument}` names the account \"{}\", which is not configured; configured are: {}",
-                    label.escape_debug(),
-                    known.join(", ")
-                ),
-            )
-        })
     }
 
     /// Takes no more requests and waits for those in flight.

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    quota::{Answer, Ask, Booking, Candidate, Observation, Pending, Settlement, Standing, Store},
+    quota::{
+        Answer, Ask, Booking, Candidate, Observation, Pending, QuotaGroups, Settlement, Standing,
+        Store,
+    },
     redis::{Connection, Failure, Value},
 };
 
@@ -53,9 +56,8 @@ struct State {
 }
 
 impl RedisStore {
-    /// A store for the pool of this name. `groups` are the names of its quota groups, by their indices: those of one name
-    /// share their limits, in whatever process.
-    pub fn new(connection: Arc<Connection>, pool: &str, groups: Vec<Arc<str>>) -> Self {
+    /// A store for the pool of this name. Quota groups of one name share their limits, in whatever process.
+    pub fn new(connection: Arc<Connection>, pool: &str, groups: Arc<QuotaGroups>) -> Self {
         RedisStore {
             shared: Arc::new(Shared {
                 connection,

@@ -12,8 +12,8 @@ use crate::{
     headers::{Meter, Reading, Window},
     outcome::LimitHit,
     quota::{
-        Answer, Ask, Booking, Candidate, Cost, MemoryStore, Observation, Settlement, Standing,
-        Store, Unspent, redis::RedisStore,
+        Answer, Ask, Booking, Candidate, Cost, MemoryStore, Observation, QuotaGroups, Settlement,
+        Standing, Store, Unspent, redis::RedisStore,
     },
 };
 
@@ -39,9 +39,10 @@ impl History {
         let groups = random.usize(1..=4);
         let limits = (0..groups).map(|_| limits(&mut random)).collect();
         let names = (0..groups).map(|group| format!("group {group}").into());
+        let groups: QuotaGroups = names.collect();
         History {
             memory: MemoryStore::new(),
-            redis: RedisStore::new(connection.clone(), &format!("{seed}"), names.collect()).into(),
+            redis: RedisStore::new(connection.clone(), &format!("{seed}"), groups.into()).into(),
             limits,
             is_told: random.u32(..5) > 0,
             // Small times, and those of our days, which leave fewer digits behind the point.
