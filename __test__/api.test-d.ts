@@ -70,6 +70,15 @@ async function accepted() {
   same<number[]>((await manager.embed({ model: 'm', input: ['a'] })).data[0].embedding)
   same<number | null>((await manager.status({ model: 'm' })).accounts[0].tokensLeft)
   await manager.determineKey({ tokens: 5 })
+  same<void>(await manager.update({ accounts: { a: 'key' } }))
+  await manager.update({
+    accounts: [
+      { label: 'a', limits: null },
+      { label: 'b', apiKey: 'key' },
+    ],
+    maxRetries: null,
+  })
+  await manager.update({ accounts: [{ label: 'a', weight: 2 }] }, { everywhere: true })
   await manager.close()
 
   subscribe('openai-request-manager:wait', (message) => {
@@ -124,6 +133,14 @@ async function refused() {
   // @ts-expect-error the key cannot be changed
   ;(await determineOpenAIKey()).apiKey = 'other'
   const manager = new RequestManager({ accounts: { a: 'key' } })
+  // @ts-expect-error an account is known by its label
+  await manager.update({ accounts: [{ apiKey: 'key' }] })
+  // @ts-expect-error a pool keeps its name
+  await manager.update({ pool: 'other' })
+  // @ts-expect-error an account has a key
+  await manager.update({ accounts: [{ label: 'a', apiKey: null }] })
+  // @ts-expect-error an option that does not exist
+  await manager.update({}, { anywhere: true })
   // @ts-expect-error messages are required
   await manager.chat({ model: 'm' })
   // @ts-expect-error a reason that does not exist

@@ -32,8 +32,8 @@ class RequestManager {
     return JSON.parse(await run(this.#pool, 'status', 'query', query))
   }
 
-  async update(changes) {
-    await run(this.#pool, 'update', 'changes', writable(changes))
+  async update(changes, options) {
+    await run(this.#pool, 'update', 'changes', writable(changes), options ?? undefined)
   }
 
   async close() {

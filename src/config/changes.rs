@@ -65,7 +65,8 @@ impl Settings {
     }
 }
 
-fn parse(json: &str) -> Result<Value> {
+/// The value of a JSON text.
+pub(super) fn parse(json: &str) -> Result<Value> {
     // What JSON cannot hold (undefined, a function) arrives as an empty text.
     if json.is_empty() {
         return Ok(Value::Null);
@@ -74,7 +75,7 @@ fn parse(json: &str) -> Result<Value> {
 }
 
 /// The fields of changes, none of which can be one that is fixed.
-fn changes(value: &Value) -> Result<Object<'_>> {
+pub(super) fn changes(value: &Value) -> Result<Object<'_>> {
     let object = Field::root("changes", value, Code::Config).object(FIELDS)?;
     match FIXED.iter().find(|name| object.has(name)) {
         Some(name) => Err(object

@@ -13,6 +13,7 @@ mod options;
 mod reader;
 pub mod redis_target;
 mod request_headers;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +27,9 @@ pub use self::{
     account::{Account, ApiKey, DEFAULT_BASE_URL},
     environment::Environment,
     limits::{Limits, LimitsByModel},
-    options::CallOptions,
+    options::{CallOptions, UpdateOptions},
     redis_target::RedisTarget,
+    shared::SharedChanges,
 };
 use crate::{
     error::{Code, Error, Result},

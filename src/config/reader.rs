@@ -87,6 +87,11 @@ impl<'a> Field<'a> {
             .collect())
     }
 
+    /// The value as JSON text.
+    pub(crate) fn to_json(&self) -> String {
+        self.value.to_string()
+    }
+
     /// A string with at least one character.
     pub(crate) fn text(&self) -> Result<&'a str> {
         match self.value {

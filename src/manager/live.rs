@@ -1,6 +1,9 @@
 //! The settings in use, which change while requests are under way.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    convert::Infallible,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use crate::{client::Client, config::Settings, error::Result, scheduler::Scheduler};
 
@@ -38,7 +41,10 @@ impl Live {
     }
 
     /// Replaces the settings by what `change` makes of them; changes nothing where it fails.
-    pub(super) fn change(&self, change: impl FnOnce(&Settings) -> Result<Settings>) -> Result<()> {
+    pub(super) fn change<E>(
+        &self,
+        change: impl FnOnce(&Settings) -> Result<Settings, E>,
+    ) -> Result<(), E> {
         // Locked from reading to writing, so that no two changes get lost in each other.
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let settings = change(&current.settings)?;
@@ -51,5 +57,17 @@ impl Live {
         let settings = Arc::new(settings);
         *current = Arc::new(Current { settings, client });
         Ok(())
+    }
+
+    /// Takes over settings that processes share. One that cannot be used here leaves the others as they are: whoever shared it has
+    /// another version, or wrote it by hand.
+    pub(super) fn take_over<'a>(&self, shared: impl Iterator<Item = (&'a str, &'a str)>) {
+        let Ok(()) = self.change(|settings| {
+            let mut settings = settings.clone();
+            for (name, json) in shared {
+                let _ = settings.take_over(name, json);
+            }
+            Ok::<_, Infallible>(settings)
+        });
     }
 }

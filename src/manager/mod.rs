@@ -16,6 +16,7 @@ mod reply;
 mod request;
 mod retry;
 mod serving;
+mod sharing;
 
 use std::sync::{
     Arc,
@@ -30,19 +31,20 @@ pub use self::{
     reply::{Reply, error_json},
     request::Request,
 };
-use self::{ledger::Ledger, live::Live, serving::Trail};
+use self::{ledger::Ledger, live::Live, serving::Trail, sharing::Sharing};
 use crate::{
-    config::{RedisTarget, Settings},
+    config::{RedisTarget, Settings, SharedChanges, UpdateOptions},
     error::{Code, Error, Result},
     quota::{MemoryStore, QuotaGroups, Store, redis::RedisStore},
-    redis,
     scheduler::Scheduler,
 };
 
 /// Several accounts used as one.
 #[derive(Debug)]
 pub struct Manager {
-    live: Live,
+    live: Arc<Live>,
+    /// Where the pool has a Redis.
+    sharing: Option<Sharing>,
     scheduler: Arc<Scheduler>,
     ledger: Ledger,
     closed: AtomicBool,
@@ -55,17 +57,19 @@ impl Manager {
     /// without one it keeps them in memory.
     pub fn new(settings: Settings, target: Option<&RedisTarget>) -> Result<Self> {
         let groups = Arc::new(QuotaGroups::default());
-        let store: Arc<dyn Store> = match target {
-            None => Arc::new(MemoryStore::new()),
-            Some(target) => Arc::new(RedisStore::new(
-                redis::shared(target)?,
-                &settings.pool,
-                groups.clone(),
-            )),
+        let (store, sharing): (Arc<dyn Store>, _) = match target {
+            None => (Arc::new(MemoryStore::new()), None),
+            Some(target) => {
+                let connection = crate::redis::shared(target)?;
+                let pool = &settings.pool;
+                let store = RedisStore::new(connection.clone(), pool, groups.clone());
+                (Arc::new(store), Some(Sharing::new(connection, pool)))
+            }
         };
         let scheduler = Arc::new(Scheduler::new(&settings.accounts, groups, store));
         Ok(Manager {
-            live: Live::new(settings, scheduler.clone()),
+            live: Arc::new(Live::new(settings, scheduler.clone())),
+            sharing,
             scheduler,
             ledger: Ledger::default(),
             closed: AtomicBool::new(false),
@@ -79,10 +83,32 @@ impl Manager {
         self.live.current().settings.clone()
     }
 
-    /// Changes the settings by a JSON text; see [`Settings::changed`]. Requests in flight end as they were sent; those that wait go on
-    /// waiting under the new settings.
-    pub fn update(&self, changes: &str) -> Result<()> {
-        self.live.change(|settings| settings.changed(changes))
+    /// Changes the settings by a JSON text; see [`Settings::changed`], and [`SharedChanges`] for what other processes take over. Requests
+    /// in flight end as they were sent; those that wait go on waiting under the new settings. Where it fails, nothing is changed.
+    pub async fn update(&self, changes: &str, options: UpdateOptions) -> Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        if !options.everywhere {
+            return self.live.change(|settings| settings.changed(changes));
+        }
+        let changes = SharedChanges::parse(changes, &self.settings())?;
+        match &self.sharing {
+            Some(sharing) => sharing.share(&changes, &self.live).await,
+            None => {
+                self.live.take_over(changes.fields());
+                Ok(())
+            }
+        }
+    }
+
+    /// Has it take over what other processes of its pool share, from now to its end; call it within a runtime.
+    pub fn follow(&self) {
+        if let Some(sharing) = &self.sharing
+            && !self.closed.load(Ordering::SeqCst)
+        {
+            sharing.follow(&self.live);
+        }
     }
 
     /// Serves a request: waits for room, sends, fails over, retries.
@@ -122,6 +148,9 @@ impl Manager {
     /// Takes no more requests and waits for those in flight.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        if let Some(sharing) = &self.sharing {
+            sharing.end();
+        }
         loop {
             let idle = self.idle.notified();
             tokio::pin!(idle);
@@ -134,6 +163,10 @@ impl Manager {
     }
 }
 
+fn closed() -> Error {
+    Error::new(Code::Closed, "this manager is closed; make a new one")
+}
+
 /// Counts a request as in flight for as long as it lives.
 struct InFlight<'a>(&'a Manager);
 
@@ -143,10 +176,7 @@ impl<'a> InFlight<'a> {
         manager.in_flight.fetch_add(1, Ordering::SeqCst);
         let entered = InFlight(manager);
         if manager.closed.load(Ordering::SeqCst) {
-            return Err(Error::new(
-                Code::Closed,
-                "this manager is closed; make a new one",
-            ));
+            return Err(closed());
         }
         Ok(entered)
     }

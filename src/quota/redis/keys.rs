@@ -14,8 +14,7 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new(pool: &str, groups: Arc<QuotaGroups>) -> Self {
         Keys {
-            // A colon ends the pool's name, so that no pool can have the lanes of another.
-            pool: escaped(pool).replace(':', "%3A"),
+            pool: pool_name(pool),
             groups,
         }
     }
@@ -40,6 +39,16 @@ impl Keys {
     }
 }
 
+/// The key of the settings that the processes of a pool share. No lane and no line has it: theirs do not end with the braces.
+pub fn settings_key(pool: &str) -> String {
+    format!("orm:{{{}:settings}}", pool_name(pool))
+}
+
+/// A colon ends the pool's name, so that no pool can have the keys of another.
+fn pool_name(pool: &str) -> String {
+    escaped(pool).replace(':', "%3A")
+}
+
 /// A name without braces, which would end the part of the key that decides on its slot.
 fn escaped(name: &str) -> String {
     name.replace('%', "%25")
@@ -57,6 +66,7 @@ mod tests {
         assert_eq!(keys.line("gpt-4o"), "orm:{shop:gpt-4o}:line");
         assert_eq!(keys.lane("gpt-4o", 0), "orm:{shop:gpt-4o}:lane:acme");
         assert_eq!(keys.lane("gpt-4o", 1), "orm:{shop:gpt-4o}:lane:#1");
+        assert_eq!(settings_key("a:{b}"), "orm:{a%3A%7Bb%7D:settings}");
         let odd = Keys::new("a:{b}", Arc::default());
         assert_eq!(odd.line("ft:c}"), "orm:{a%3A%7Bb%7D:ft:c%7D}:line");
         assert_ne!(

@@ -16,4 +16,4 @@ mod store;
 mod tests;
 mod wire;
 
-pub use self::store::RedisStore;
+pub use self::{keys::settings_key, store::RedisStore};
