@@ -177,6 +177,16 @@ test('what cannot be used in Redis is passed over', async (t) => {
   assert.ok(server.keys().every((key) => ours.includes(key)))
 })
 
+test('an account that is added has its lane in Redis under its name', async (t) => {
+  const { config, redis } = await pool(t)
+  const manager = new RequestManager(config)
+  await manager.chat(CHAT)
+  await manager.update({ accounts: [{ label: 'b' }, { label: 'c', apiKey: 'sk-secret-of-c' }] })
+  await manager.chat(CHAT, { accounts: ['c'] })
+  await manager.close()
+  await until(async () => (await redis('HGET', 'orm:{shop:old}:lane:c', 'answers')) === '$1\r\n1\r\n')
+})
+
 test('where Redis is away nothing is changed', async (t) => {
   const { config } = await pool(t)
   // Nobody listens there.
