@@ -60,4 +60,4 @@ export declare function openPool(completions: Completions, config: string, redis
 export declare function openPoolFromEnvironment(completions: Completions, apiKey?: string | undefined | null, apiKeys?: string | undefined | null, baseUrl?: string | undefined | null, redis?: string | undefined | null): Pool | string
 
 /** What a call asks of a pool. Its argument is JSON text. */
-export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'determineKey' | 'record' | 'status' | 'usage' | 'flush' | 'close'
+export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'determineKey' | 'record' | 'status' | 'usage' | 'flush' | 'update' | 'close'

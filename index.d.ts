@@ -155,6 +155,34 @@ export interface ManagerConfig {
   cacheAffinity?: boolean
 }
 
+/** What {@link RequestManager.update} changes: a field that is given replaces what was, one that is left out stays, null is the default. */
+export type SettingsChanges = OrDefault<Omit<ManagerConfig, 'accounts' | 'redis' | 'pool' | 'onRedisDown'>> & {
+  /**
+   * The new list, in its order. An account whose label is known leaves out what it keeps, also its key; one whose label is new
+   * needs a key; one that is not named goes. Or label → key: keys are replaced, all else stays.
+   */
+  accounts?: AccountChanges[] | Record<string, string>
+}
+
+/** An account with what changes. */
+export type AccountChanges = OrDefault<Omit<Account, 'label' | 'apiKey'>> &
+  Pick<Account, 'label'> &
+  Partial<Pick<Account, 'apiKey'>>
+
+/** Each field may be left out, or be null for its default. */
+type OrDefault<Fields> = { [Name in keyof Fields]?: Fields[Name] | null }
+
+export interface UpdateOptions {
+  /**
+   * Also in all other processes of the pool, within about a second, and in those that start later; through Redis. Can be shared: of the
+   * settings `maxWaitMs`, `maxRetries`, `modelAliases`, `modelGroups`, `prices`, `tenantWeights` and `cacheAffinity`, and of an account
+   * `limits`, `weight` and `maxConcurrency`. `accounts` then is a list of those that change, and no account comes or goes; a process that
+   * has no account of a label passes it over. Nothing else is shared, above all no key: call `update` in every process for it.
+   * @default false
+   */
+  everywhere?: boolean
+}
+
 /** The older module's `constants.js`, taken as it is; what else it holds is passed over. */
 export interface LegacyConstants {
   /** `{ ORG_1: 'sk-…', … }`; labels are the lower-case names. */
@@ -576,6 +604,17 @@ export declare class RequestManager {
    * @throws {RequestManagerError} `ERR_STORE` where the usage is in a Redis that is away
    */
   usage(query?: UsageQuery): Promise<UsageRow[]>
+  /**
+   * Changes settings while it runs, without dropping a request: what is in flight ends on the account, key and URL that it was sent with;
+   * what waits goes on waiting, in its place, for the accounts and limits of then. A request fails only where no account that it may use
+   * is left. An account whose label stays keeps its requests in flight, its sums and what is known of it; with another key, URL,
+   * organization, project or headers it is not parked any more. A changed limit counts from the next booking on; one that is not named any
+   * more stays until answers tell another. `redis`, `pool` and `onRedisDown` cannot be changed.
+   *
+   * @throws {RequestManagerError} as a rejection, and then nothing is changed: `ERR_CONFIG`; `ERR_STORE` where changes for all processes
+   * cannot be written to Redis
+   */
+  update(changes: SettingsChanges, options?: UpdateOptions): Promise<void>
   /** Takes no more requests, waits for those in flight, and then for Redis to have what was counted (two seconds at most). */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

@@ -80,6 +80,15 @@ async function accepted() {
   same<BudgetStatus[]>([...budgets, ...accounts[0].budgets])
   same<number>(budgets[0].resetsInMs)
   await manager.determineKey({ tokens: 5 })
+  same<void>(await manager.update({ accounts: { a: 'key' } }))
+  await manager.update({
+    accounts: [
+      { label: 'a', limits: null },
+      { label: 'b', apiKey: 'key' },
+    ],
+    maxRetries: null,
+  })
+  await manager.update({ accounts: [{ label: 'a', weight: 2 }] }, { everywhere: true })
   await manager.close()
 
   subscribe('openai-request-manager:wait', (message) => {
@@ -140,6 +149,14 @@ async function refused() {
   new RequestManager({ accounts: { a: 'key' }, budget: { usdPerWeek: 5 } })
   // @ts-expect-error a group that does not exist
   await manager.usage({ by: ['hour'] })
+  // @ts-expect-error an account is known by its label
+  await manager.update({ accounts: [{ apiKey: 'key' }] })
+  // @ts-expect-error a pool keeps its name
+  await manager.update({ pool: 'other' })
+  // @ts-expect-error an account has a key
+  await manager.update({ accounts: [{ label: 'a', apiKey: null }] })
+  // @ts-expect-error an option that does not exist
+  await manager.update({}, { anywhere: true })
   // @ts-expect-error messages are required
   await manager.chat({ model: 'm' })
   // @ts-expect-error a reason that does not exist

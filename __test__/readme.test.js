@@ -72,6 +72,7 @@ test('every option and code of the types is in the README', () => {
     'Timeouts',
     'ManagerConfig',
     'CallOptions',
+    'UpdateOptions',
     'ChatResult',
     'Served',
     'Attempt',

@@ -14,7 +14,8 @@ use openai_request_manager::{
     config::{Limits, OnRedisDown, RedisTarget},
     headers::{Meter, Reading},
     quota::{
-        Answer, Ask, Candidate, Cost, Settlement, SharedStore, Store, Unspent, redis::RedisStore,
+        Answer, Ask, Candidate, Cost, QuotaGroups, Settlement, SharedStore, Store, Unspent,
+        redis::RedisStore,
     },
     redis::{Connection, TimeLimits, cmd, from_redis_value},
 };
@@ -150,8 +151,9 @@ async fn measure(server: &Server, load: [usize; 3], answer_ms: u64) {
     let [accounts, at_once, requests] = load;
     let connection = server.connect();
     let pool = format!("{accounts} {at_once} {answer_ms}");
-    let groups = (0..accounts).map(|group| format!("group-{group}").into());
-    let redis = RedisStore::new(connection.clone(), &pool, groups.collect());
+    let names = (0..accounts).map(|group| format!("group-{group}").into());
+    let groups: QuotaGroups = names.collect();
+    let redis = RedisStore::new(connection.clone(), &pool, groups.into());
     let store = SharedStore::new(redis, OnRedisDown::Fail);
     let asks: Vec<Ask> = (1..=at_once as u64)
         .map(|claimant| ask(accounts, claimant))

@@ -41,6 +41,10 @@ class RequestManager {
     return JSON.parse(await run(this.#pool, 'usage', 'query', { ...rest, ...days }))
   }
 
+  async update(changes, options) {
+    await run(this.#pool, 'update', 'changes', writable(changes), options ?? undefined)
+  }
+
   async close() {
     await run(this.#pool, 'close', 'close', {})
   }
@@ -64,6 +68,23 @@ function momentOf(name, value) {
   throw wrongArgument(
     `\`${name}\` must be a valid Date from 1970 on, got ${isDate(value) ? String(value) : inspect(value)}`,
   )
+}
+
+/**
+ * Changes as JSON can hold them. A `redis`, which can be a client, is only named: it cannot be changed. A key that is undefined, as from an
+ * environment variable that is not set, would vanish, and its account with it.
+ */
+function writable(changes) {
+  if (typeof changes !== 'object' || changes === null || Array.isArray(changes)) return changes
+  const { redis, accounts } = changes
+  const isByLabel = typeof accounts === 'object' && accounts !== null && !Array.isArray(accounts)
+  return {
+    ...changes,
+    redis: redis === undefined ? undefined : null,
+    accounts: isByLabel
+      ? Object.fromEntries(Object.entries(accounts).map(([label, key]) => [label, key ?? null]))
+      : accounts,
+  }
 }
 
 /** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */

@@ -3,13 +3,12 @@
 use std::{fmt, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::HeaderMap;
 use reqwest::{Response, Url, redirect};
 use tokio::time::timeout;
 
 use crate::{
     config::{Account, Timeouts},
-    error::{Code, Error, Result},
     trust,
 };
 
@@ -22,13 +21,6 @@ pub struct Client {
     connect: Duration,
     // Made at the first call: a manager that only counts or chooses needs no TLS roots.
     http: OnceLock<reqwest::Client>,
-}
-
-/// Where an account's calls go, prepared once.
-#[derive(Clone)]
-pub struct Destination {
-    base_url: String,
-    headers: HeaderMap,
 }
 
 /// A complete answer.
@@ -66,65 +58,6 @@ impl fmt::Display for Failure {
     }
 }
 
-impl fmt::Debug for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Destination")
-            .field("base_url", &self.base_url)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Destination {
-    /// The account's address and request headers.
-    pub fn new(account: &Account) -> Result<Self> {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let mut set = |name: HeaderName, value: &str, secret: bool| {
-            let mut value = HeaderValue::from_str(value).map_err(|_| {
-                Error::new(
-                    Code::Config,
-                    format!(
-                        "account \"{}\": `{name}` is not fit for an HTTP header",
-                        account.label
-                    ),
-                )
-            })?;
-            value.set_sensitive(secret);
-            headers.insert(name, value);
-            Ok::<_, Error>(())
-        };
-        set(
-            header::AUTHORIZATION,
-            &format!("Bearer {}", account.key.expose()),
-            true,
-        )?;
-        if let Some(organization) = &account.organization {
-            set(
-                HeaderName::from_static("openai-organization"),
-                organization,
-                false,
-            )?;
-        }
-        if let Some(project) = &account.project {
-            set(HeaderName::from_static("openai-project"), project, false)?;
-        }
-        // The user's own headers come last, so that they can replace any of ours.
-        for (name, value) in &account.headers {
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| Error::new(Code::Config, format!("`{name}` is no header name")))?;
-            set(name, value, true)?;
-        }
-        Ok(Destination {
-            base_url: account.base_url.clone(),
-            headers,
-        })
-    }
-}
-
 impl Client {
     /// A client that gives up connecting after `connect`.
     pub fn new(connect: Duration) -> Self {
@@ -137,17 +70,17 @@ impl Client {
     /// Posts a JSON body to `path` (beginning with a slash) and takes in the whole answer.
     pub async fn post(
         &self,
-        destination: &Destination,
+        account: &Account,
         path: &str,
         body: Bytes,
         timeouts: &Timeouts,
     ) -> Result<Answer, Failure> {
-        let url = Url::parse(&format!("{}{path}", destination.base_url))
+        let url = Url::parse(&format!("{}{path}", account.base_url))
             .map_err(|error| Failure::Connect(error.to_string()))?;
         let request = self
             .http()?
             .post(url)
-            .headers(destination.headers.clone())
+            .headers(account.request_headers().clone())
             .body(body)
             .send();
         let response = timeout(timeouts.first_byte, request)

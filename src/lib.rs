@@ -8,9 +8,11 @@
 //! manager      counts it, then, until done:
 //!   scheduler    waits in line and asks the store: which account, from when?
 //!     quota        chooses the lane and takes the room, in one step
+//!   books        reserves what it may cost, where a budget bounds that
 //!   client       one HTTP call
 //!   outcome      what the answer means
 //!   quota        settles: what was not counted flows back, what was learned is kept
+//!   books        counts what it used
 //! binding      Reply → JSON text
 //! ```
 //!

@@ -7,7 +7,7 @@ use napi_derive::napi;
 
 use super::completions::{Completions, Shared};
 use crate::{
-    config::{CallOptions, Environment, RedisTarget, Settings},
+    config::{CallOptions, Environment, RedisTarget, Settings, UpdateOptions},
     error::Result,
     manager::{Manager, Need, Recorded, Request, chat_request, embeddings_request, error_json},
     tokens::Endpoint,
@@ -42,6 +42,8 @@ pub enum Operation {
     Usage,
     /// Ends when Redis has what was counted.
     Flush,
+    /// Other settings from now on.
+    Update,
     /// No more calls; ends when none is in flight.
     Close,
 }
@@ -128,30 +130,31 @@ async fn run(
     options: Option<&str>,
     observed: bool,
 ) -> Result<String> {
-    let settings = manager.settings();
-    let mut options = match (operation, options) {
-        (_, None) => CallOptions::default(),
-        (Operation::CreateChat | Operation::CreateEmbeddings, Some(json)) => {
-            CallOptions::parse_drop_in(json)?
-        }
-        (_, Some(json)) => CallOptions::parse(json, settings.timeouts)?,
+    manager.follow();
+    let settings = &*manager.settings();
+    let drop_in = || {
+        let options = options.map(CallOptions::parse_drop_in).transpose()?;
+        Ok(with_observed(options, observed))
     };
-    options.observed = observed;
+    let of_class = || {
+        let options = options.map(|json| CallOptions::parse(json, settings.timeouts));
+        Ok(with_observed(options.transpose()?, observed))
+    };
     match operation {
         Operation::CreateChat => {
-            let request = chat_request(argument, options, settings)?;
+            let request = chat_request(argument, drop_in()?, settings)?;
             Ok(manager.serve(&request).await?.to_chat_result())
         }
         Operation::CreateEmbeddings => {
-            let request = embeddings_request(argument, options, settings)?;
+            let request = embeddings_request(argument, drop_in()?, settings)?;
             Ok(manager.serve(&request).await?.to_embeddings_result())
         }
         Operation::Chat => {
-            let request = Request::new(Endpoint::Chat, argument, options, settings)?;
+            let request = Request::new(Endpoint::Chat, argument, of_class()?, settings)?;
             Ok(manager.serve(&request).await?.to_class_result())
         }
         Operation::Embed => {
-            let request = Request::new(Endpoint::Embeddings, argument, options, settings)?;
+            let request = Request::new(Endpoint::Embeddings, argument, of_class()?, settings)?;
             Ok(manager.serve(&request).await?.to_class_result())
         }
         Operation::DetermineKey => manager.determine_key(&Need::parse(&argument)?).await,
@@ -165,9 +168,23 @@ async fn run(
             manager.flush().await;
             Ok("null".to_owned())
         }
+        Operation::Update => {
+            let options = options.map(UpdateOptions::parse).transpose()?;
+            manager
+                .update(&argument, options.unwrap_or_default())
+                .await?;
+            Ok("null".to_owned())
+        }
         Operation::Close => {
             manager.close().await;
             Ok("null".to_owned())
         }
+    }
+}
+
+fn with_observed(options: Option<CallOptions>, observed: bool) -> CallOptions {
+    CallOptions {
+        observed,
+        ..options.unwrap_or_default()
     }
 }

@@ -157,6 +157,8 @@ impl Budgets {
             if !limit.is_about(account) {
                 continue;
             }
+            // One that was set while Redis is away.
+            limit.heard?;
             let heard = limit.heard_of(today);
             let left = limit.limit - heard.spent as f64 - heard.reserved as f64;
             let share = heard.own as f64 + left.max(0.0) / live as f64;

@@ -133,44 +133,51 @@ impl Shared {
         let mut deliveries = Vec::new();
         {
             let state = &mut *self.state();
-            let (mut failure, mut is_whole) = (None, true);
-            let mut own = None;
+            let (mut has_failed, mut is_whole) = (false, true);
+            let (mut own, mut own_is_whole) = (None, true);
             for (index, report, _) in &flush.reports {
                 let answer = said(answers.next());
+                if answer == Ok(Answer::Lost) && *index == 0 {
+                    state.budgets.lost(&mut state.tally, self.now_ms());
+                }
                 let Some(sheet) = state.tally.sheet(*index) else {
                     break;
                 };
-                match &answer {
+                let is_all = match &answer {
                     Ok(Answer::Kept(_)) => {
                         sheet.kept(report);
-                        is_whole &= report.is_whole;
+                        report.is_whole
                     }
                     Ok(Answer::Lost) => {
-                        if *index == 0 {
-                            state.budgets.lost(&mut state.tally, self.now_ms());
-                        }
-                        if let Some(sheet) = state.tally.sheet(*index) {
-                            sheet.lost();
-                        }
-                        is_whole = false;
+                        sheet.lost();
+                        false
                     }
-                    Err((may_have_run, what)) => {
-                        sheet.failed(*may_have_run);
-                        failure = Some(what.clone());
+                    Err((may_have_run, _)) => {
+                        sheet.failed(report, *may_have_run);
+                        has_failed = true;
+                        false
                     }
-                }
+                };
+                is_whole &= is_all;
                 if *index == 0 {
+                    own_is_whole = is_all;
                     own = Some(answer);
                 }
             }
             for told in &flush.told {
-                if let Some(Err(what)) = answers.next() {
+                if !matches!(answers.next(), Some(Ok(_))) {
                     state.tally.tell_again(told);
-                    failure = Some(what.to_string());
+                    has_failed = true;
                 }
             }
-            state.pace_on(&flush, failure, is_whole);
+            state.pace_on(&flush, has_failed, is_whole);
+            if own_is_whole {
+                state.own_acknowledged = flush.changes;
+            }
             if let Some(own) = own {
+                if let Err((_, what)) = &own {
+                    state.own_failure = Some((flush.round, what.clone()));
+                }
                 state.is_away = own.is_err();
                 deliveries = self.answer_asks(state, flush, own);
             }
@@ -244,20 +251,17 @@ impl Shared {
 
 impl State {
     /// Notes how a report ended, and when the next one goes.
-    fn pace_on(&mut self, flush: &Flush, failure: Option<String>, is_whole: bool) {
-        match failure {
-            Some(what) => {
-                self.failure = Some((flush.round, what));
-                self.pace.failed(Instant::now());
-            }
-            None => {
-                self.pace.succeeded();
-                if is_whole {
-                    self.acknowledged = flush.changes;
-                } else {
-                    self.pace.hurry();
-                }
-            }
+    fn pace_on(&mut self, flush: &Flush, has_failed: bool, is_whole: bool) {
+        if has_failed {
+            self.failed = Some(flush.round);
+            self.pace.failed(Instant::now());
+            return;
+        }
+        self.pace.succeeded();
+        if is_whole {
+            self.acknowledged = flush.changes;
+        } else {
+            self.pace.hurry();
         }
     }
 }

@@ -129,7 +129,10 @@ impl Shared {
         match budgets.try_reserve_of_share(account, amounts, tally, now_ms) {
             Some(granted) => Ok(self.grant(granted, account, amounts)),
             None => {
-                let failure = state.failure.as_ref().map(|(_, failure)| failure.as_str());
+                let failure = state
+                    .own_failure
+                    .as_ref()
+                    .map(|(_, failure)| failure.as_str());
                 Err(never_heard(failure.unwrap_or("it did not answer")))
             }
         }

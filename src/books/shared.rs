@@ -78,11 +78,15 @@ pub(super) struct State {
     pub(super) changes: u64,
     /// Of these, Redis has acknowledged so many.
     pub(super) acknowledged: u64,
+    /// The same, of usage and budgets alone: keys that other programs read can lie on a server that is away, or be forbidden.
+    pub(super) own_acknowledged: u64,
     /// Reports begun.
     pub(super) rounds: u64,
-    /// The last report that failed, and why.
-    pub(super) failure: Option<(u64, String)>,
-    /// Whether Redis did not answer the last time.
+    /// The last report of which some failed.
+    pub(super) failed: Option<u64>,
+    /// The last report of usage and budgets that failed, and why.
+    pub(super) own_failure: Option<(u64, String)>,
+    /// Whether the last report of usage and budgets failed.
     pub(super) is_away: bool,
     /// The task that reports, while there is one.
     carrier: Option<AbortHandle>,
@@ -122,8 +126,10 @@ impl Shared {
                 pace: Pace::default(),
                 changes: 0,
                 acknowledged: 0,
+                own_acknowledged: 0,
                 rounds: 0,
-                failure: None,
+                failed: None,
+                own_failure: None,
                 is_away: false,
                 carrier: None,
                 is_leaving: false,
@@ -227,16 +233,17 @@ impl Shared {
             .await;
     }
 
-    /// The same, or why the next report failed.
+    /// The same of usage and budgets alone, or why the next report of them failed.
     pub(super) async fn settle_once(self: &Arc<Self>) -> Result<(), String> {
         let Some((goal, round)) = self.hurry() else {
             return Ok(());
         };
         self.until(|state| {
-            if state.acknowledged >= goal {
+            if state.own_acknowledged >= goal {
                 return Some(Ok(()));
             }
-            let failure = state.failure.as_ref().filter(|(failed, _)| *failed > round);
+            let failure = state.own_failure.as_ref();
+            let failure = failure.filter(|(failed, _)| *failed > round);
             failure.map(|(_, failure)| Err(failure.clone()))
         })
         .await
@@ -293,10 +300,12 @@ impl Shared {
         state.ended_after = Some(state.rounds);
         state.pace.hurry();
         let is_settled = matches!(state.urge(), Urge::Look(_));
-        if let Some(carrier) = state.carrier.as_ref().filter(|_| is_settled) {
+        let carrier = state.carrier.clone().filter(|_| is_settled);
+        // Ended outside of the lock, which it takes on its way out.
+        drop(state);
+        if let Some(carrier) = carrier {
             carrier.abort();
         }
-        drop(state);
         self.work.notify_one();
     }
 
@@ -343,10 +352,7 @@ impl Shared {
         let state = self.state();
         let urge = state.urge();
         let is_over = state.ended_after.is_some_and(|last| {
-            let has_failed = state
-                .failure
-                .as_ref()
-                .is_some_and(|(round, _)| *round > last);
+            let has_failed = state.failed.is_some_and(|round| round > last);
             has_failed || matches!(urge, Urge::Look(_))
         });
         (!is_over).then(|| state.pace.wait(urge, Instant::now()))

@@ -57,7 +57,7 @@ pub(super) struct Sheet {
     acknowledged: u64,
     /// Until a day after this moment Redis knows for sure what the writer said last. Unix ms.
     known_since_ms: Option<f64>,
-    /// A report may have been counted that Redis has not acknowledged.
+    /// A report may have been counted that Redis has not acknowledged: also one under way, of which nothing more may be heard.
     in_doubt: bool,
 }
 
@@ -72,6 +72,8 @@ pub(super) struct Report {
     /// All that was not acknowledged is in it.
     pub(super) is_whole: bool,
     sent_ms: f64,
+    /// Whether one before it is in doubt.
+    was_in_doubt: bool,
 }
 
 impl Sheet {
@@ -154,6 +156,7 @@ impl Sheet {
             totals: some,
             is_whole,
             sent_ms: now_ms,
+            was_in_doubt: std::mem::replace(&mut self.in_doubt, true),
         }
     }
 
@@ -186,8 +189,8 @@ impl Sheet {
     }
 
     /// A report has no answer.
-    pub(super) fn failed(&mut self, may_have_run: bool) {
-        self.in_doubt |= may_have_run;
+    pub(super) fn failed(&mut self, report: &Report, may_have_run: bool) {
+        self.in_doubt = report.was_in_doubt || may_have_run;
     }
 
     /// Whether another writer is to go on; not while a report is under way.
@@ -286,6 +289,7 @@ mod tests {
         sheet.kept(&second);
         assert!(sheet.is_settled());
         assert!(sheet.report(NOON).is_whole);
+        assert!(!sheet.is_settled());
     }
 
     #[test]
@@ -301,7 +305,11 @@ mod tests {
         assert!(!sheet.is_due_for_new_writer(DAY_MS));
         assert!(sheet.is_due_for_new_writer(NOON + OLD_MS + 1.0));
         // In doubt it asks, as long as Redis can know.
-        sheet.failed(true);
+        let report = sheet.report(NOON + 1.0);
+        sheet.failed(&report, false);
+        assert!(sheet.is_due_for_new_writer(NOON + OLD_MS + 1.0));
+        let report = sheet.report(NOON + 1.0);
+        sheet.failed(&report, true);
         assert!(!sheet.is_due_for_new_writer(NOON + OLD_MS + 1.0));
         assert!(sheet.is_due_for_new_writer(NOON + TOO_OLD_MS + 1.0));
         let before = sheet.writer().to_owned();
@@ -362,11 +370,11 @@ mod tests {
                     Event::ReportInVain => {
                         let report = sheet.report(now_ms);
                         server.run(&sheet, &report, now_ms);
-                        sheet.failed(true);
+                        sheet.failed(&report, true);
                     }
                     Event::ReportNowhere => {
-                        sheet.report(now_ms);
-                        sheet.failed(false);
+                        let report = sheet.report(now_ms);
+                        sheet.failed(&report, false);
                     }
                     Event::Remember => remembered = server.clone(),
                     Event::Lose { all: true } => server = Server::default(),

@@ -193,6 +193,10 @@ impl Tally {
         }
         if is_changed {
             self.forget_rows();
+            // Types of yesterday may not come again.
+            if let Some(sheets) = &mut self.read_by_others {
+                sheets.retain(|sheet| !sheet.counters().is_empty());
+            }
         }
     }
 

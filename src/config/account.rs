@@ -1,10 +1,14 @@
 //! One account: a credential, where it is used, and what it may take.
 
-use std::{collections::HashMap, fmt, num::NonZeroU32, sync::Arc};
+use std::{fmt, num::NonZeroU32, sync::Arc};
+
+use http::HeaderMap;
 
 use super::{
     budget::Budget,
+    limits::{LimitsByModel, limits_by_model},
     reader::{Field, Object},
+    request_headers::request_headers,
 };
 use crate::error::Result;
 
@@ -12,7 +16,7 @@ use crate::error::Result;
 pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 
 /// The fields of an account in the settings.
-const FIELDS: &[&str] = &[
+pub(super) const FIELDS: &[&str] = &[
     "label",
     "apiKey",
     "baseURL",
@@ -53,6 +57,10 @@ pub struct Account {
     pub max_concurrency: Option<NonZeroU32>,
     /// What it may spend.
     pub budget: Budget,
+    /// The base URL and the quota group where the user named them: without, they follow others of the settings.
+    named_base_url: Option<String>,
+    named_group: Option<Arc<str>>,
+    request_headers: HeaderMap,
 }
 
 /// An API key that shows itself to nobody but the HTTP client.
@@ -72,49 +80,11 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The limits of one lane; `None` is "not known".
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Limits {
-    /// RPM.
-    pub requests_per_minute: Option<f64>,
-    /// TPM.
-    pub tokens_per_minute: Option<f64>,
-    /// RPD.
-    pub requests_per_day: Option<f64>,
-    /// TPD.
-    pub tokens_per_day: Option<f64>,
-}
-
-/// Configured limits by model group, `*` for all others.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LimitsByModel {
-    by_group: HashMap<String, Limits>,
-    others: Limits,
-}
-
-impl LimitsByModel {
-    /// The limits of a model group.
-    pub fn of(&self, model_group: &str) -> Limits {
-        self.by_group
-            .get(model_group)
-            .copied()
-            .unwrap_or(self.others)
-    }
-}
-
-impl FromIterator<(String, Limits)> for LimitsByModel {
-    fn from_iter<I: IntoIterator<Item = (String, Limits)>>(limits: I) -> Self {
-        let mut by_group: HashMap<_, _> = limits.into_iter().collect();
-        let others = by_group.remove("*").unwrap_or_default();
-        LimitsByModel { by_group, others }
-    }
-}
-
 impl Account {
     /// An account with nothing but a label and a key.
-    pub(super) fn bare(label: &str, key: &str, base_url: &str) -> Self {
+    pub(super) fn bare(label: &str, key: &str, base_url: &str) -> Result<Self> {
         let label: Arc<str> = label.into();
-        Account {
+        let account = Account {
             quota_group: label.clone(),
             quota_group_is_given: false,
             label,
@@ -127,43 +97,75 @@ impl Account {
             limits: LimitsByModel::default(),
             max_concurrency: None,
             budget: Budget::default(),
-        }
+            named_base_url: None,
+            named_group: None,
+            request_headers: HeaderMap::new(),
+        };
+        account.completed(base_url)
     }
 
     /// An account as the settings give it; `base_url` is the pool's.
-    pub(super) fn parse(field: &Field<'_>, base_url: &str) -> Result<Self> {
-        let object = field.object(FIELDS)?;
+    pub(super) fn parse(object: &Object<'_>, base_url: &str) -> Result<Self> {
         let label = label(&object.required("label"), None)?;
         let key = object.required("apiKey").secret()?;
-        let mut account = Account::bare(&label, key, base_url);
-        if let Some(url) = object.get("baseURL") {
-            account.base_url = base_url_of(&url)?;
+        Account::bare(&label, key, base_url)?.with(object, base_url)
+    }
+
+    /// The same account with the fields that an object names; `null` is a field's default.
+    pub(super) fn with(mut self, object: &Object<'_>, base_url: &str) -> Result<Self> {
+        if object.has("apiKey") {
+            self.key = ApiKey(object.required("apiKey").secret()?.into());
         }
-        account.organization = header_text(&object, "organization")?;
-        account.project = header_text(&object, "project")?;
-        if let Some(headers) = object.get("headers") {
-            account.headers = request_headers(&headers)?;
-        }
-        if let Some(weight) = object.get("weight") {
-            account.weight = weight.positive()?;
-        }
-        if let Some(limits) = object.get("limits") {
-            account.limits = limits_by_model(&limits)?;
-        }
-        if let Some(most) = object.get("maxConcurrency") {
-            account.max_concurrency = NonZeroU32::new(most.whole(1, 1_000_000)?.unsigned_abs());
-        }
-        if let Some(budget) = object.get("budget") {
-            account.budget = Budget::parse(&budget)?;
-        }
-        account.quota_group_is_given = ["quotaGroup", "organization", "project"]
-            .iter()
-            .any(|name| object.get(name).is_some());
-        account.quota_group = match object.get("quotaGroup") {
-            Some(group) => group.text()?.into(),
-            None => default_quota_group(&account),
+        object.set("baseURL", &mut self.named_base_url, None, |url| {
+            base_url_of(url).map(Some)
+        })?;
+        object.set("organization", &mut self.organization, None, header_text)?;
+        object.set("project", &mut self.project, None, header_text)?;
+        object.set("headers", &mut self.headers, Vec::new(), own_headers)?;
+        object.set("weight", &mut self.weight, 1.0, Field::positive)?;
+        let none = LimitsByModel::default();
+        object.set("limits", &mut self.limits, none, limits_by_model)?;
+        object.set("maxConcurrency", &mut self.max_concurrency, None, |most| {
+            let most = most.whole(1, 1_000_000)?.unsigned_abs();
+            Ok(NonZeroU32::new(most))
+        })?;
+        object.set("budget", &mut self.budget, Budget::default(), Budget::parse)?;
+        object.set("quotaGroup", &mut self.named_group, None, |group| {
+            Ok(Some(group.text()?.into()))
+        })?;
+        self.completed(base_url)
+    }
+
+    /// The same account with another key.
+    pub(super) fn with_key(mut self, key: &str, base_url: &str) -> Result<Self> {
+        self.key = ApiKey(key.into());
+        self.completed(base_url)
+    }
+
+    /// The same account with what follows from its other fields, and from the pool's base URL.
+    pub(super) fn completed(mut self, base_url: &str) -> Result<Self> {
+        self.base_url = match &self.named_base_url {
+            Some(own) => own.clone(),
+            None => base_url.to_owned(),
         };
-        Ok(account)
+        self.quota_group_is_given =
+            self.named_group.is_some() || self.organization.is_some() || self.project.is_some();
+        self.quota_group = match &self.named_group {
+            Some(group) => group.clone(),
+            None => default_quota_group(&self),
+        };
+        self.request_headers = request_headers(&self)?;
+        Ok(self)
+    }
+
+    /// The headers of all its requests.
+    pub fn request_headers(&self) -> &HeaderMap {
+        &self.request_headers
+    }
+
+    /// Whether OpenAI sees the same in another account: what it said to the one it would say to the other.
+    pub fn is_same_to_openai(&self, other: &Account) -> bool {
+        self.base_url == other.base_url && self.request_headers == other.request_headers
     }
 }
 
@@ -217,12 +219,9 @@ pub(super) fn base_url_of(field: &Field<'_>) -> Result<String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// An optional text that is sent as a request header.
-fn header_text(object: &Object<'_>, name: &str) -> Result<Option<String>> {
-    object
-        .get(name)
-        .map(|field| header_value(&field).map(str::to_owned))
-        .transpose()
+/// A text that is sent as a request header.
+fn header_text(field: &Field<'_>) -> Result<Option<String>> {
+    Ok(Some(header_value(field)?.to_owned()))
 }
 
 fn header_value<'a>(field: &Field<'a>) -> Result<&'a str> {
@@ -233,7 +232,7 @@ fn header_value<'a>(field: &Field<'a>) -> Result<&'a str> {
     Ok(text)
 }
 
-fn request_headers(field: &Field<'_>) -> Result<Vec<(String, String)>> {
+fn own_headers(field: &Field<'_>) -> Result<Vec<(String, String)>> {
     let mut headers = Vec::new();
     for (name, value) in field
         .entries("an object of header names and values")?
@@ -244,28 +243,4 @@ fn request_headers(field: &Field<'_>) -> Result<Vec<(String, String)>> {
         headers.push((parsed.as_str().to_owned(), header_value(&value)?.to_owned()));
     }
     Ok(headers)
-}
-
-fn limits_by_model(field: &Field<'_>) -> Result<LimitsByModel> {
-    field
-        .entries("an object of model groups and their limits")?
-        .iter()
-        .map(|(group, limits)| Ok((group.to_owned(), limits_of(&limits)?)))
-        .collect()
-}
-
-fn limits_of(field: &Field<'_>) -> Result<Limits> {
-    let object = field.object(&[
-        "requestsPerMinute",
-        "tokensPerMinute",
-        "requestsPerDay",
-        "tokensPerDay",
-    ])?;
-    let limit = |name: &str| object.get(name).map(|field| field.positive()).transpose();
-    Ok(Limits {
-        requests_per_minute: limit("requestsPerMinute")?,
-        tokens_per_minute: limit("tokensPerMinute")?,
-        requests_per_day: limit("requestsPerDay")?,
-        tokens_per_day: limit("tokensPerDay")?,
-    })
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     Settings,
-    account::{self, Account, DEFAULT_BASE_URL, Limits, LimitsByModel},
+    account::{self, Account, DEFAULT_BASE_URL},
+    limits::{Limits, LimitsByModel},
     names,
     reader::{Field, Object},
 };
@@ -46,11 +47,11 @@ pub(super) fn parse(value: &Value) -> Result<Settings> {
     let keys = constants.required("OPEN_AI_KEYS");
     for (name, key) in keys.entries("an object of names and keys")?.iter() {
         let label = account::label(&key, Some(&name.to_lowercase()))?;
-        let mut account = Account::bare(&label, key.secret()?, &base_url);
+        let mut account = Account::bare(&label, key.secret()?, &base_url)?;
         account.limits = limits.clone();
         accounts.push(account);
     }
-    let mut settings = Settings::with_accounts(accounts, "constants.OPEN_AI_KEYS")?;
+    let mut settings = Settings::with_accounts(accounts, base_url, "constants.OPEN_AI_KEYS")?;
     settings.prices.extend(prices);
     // The one setting of ours that an old configuration needs today: its default model is gone.
     if let Some(aliases) = constants.get("modelAliases") {

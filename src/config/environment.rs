@@ -73,9 +73,9 @@ impl Settings {
                     Code::Config,
                 );
                 let label = account::label(&field, Some(&label))?;
-                Ok(Account::bare(&label, field.secret()?, &base_url))
+                Account::bare(&label, field.secret()?, &base_url)
             })
             .collect::<Result<Vec<_>>>()?;
-        Settings::with_accounts(accounts, variable)
+        Settings::with_accounts(accounts, base_url, variable)
     }
 }

@@ -6,25 +6,32 @@
 
 mod account;
 mod budget;
+mod changes;
 mod constants;
 mod environment;
+mod limits;
 mod options;
 mod reader;
 pub mod redis_target;
+mod request_headers;
+mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 pub(crate) use self::reader::Field;
+use self::reader::Object;
 pub use self::{
-    account::{Account, ApiKey, DEFAULT_BASE_URL, Limits, LimitsByModel},
+    account::{Account, ApiKey, DEFAULT_BASE_URL},
     budget::Budget,
     environment::Environment,
-    options::CallOptions,
+    limits::{Limits, LimitsByModel},
+    options::{CallOptions, UpdateOptions},
     redis_target::RedisTarget,
+    shared::SharedChanges,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -53,6 +60,9 @@ const FIELDS: &[&str] = &[
 /// The pool's name where none is given.
 const DEFAULT_POOL: &str = "default";
 
+/// The longest wait for room where none is given.
+const DEFAULT_MAX_WAIT: Duration = Duration::from_secs(60);
+
 /// Characters of a pool's name at most.
 const LONGEST_POOL: usize = 64;
 
@@ -60,7 +70,9 @@ const LONGEST_POOL: usize = 64;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// At least one, with different labels.
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<Arc<Account>>,
+    /// Where requests of accounts go that name no URL of their own.
+    base_url: String,
     /// Pools of one name share their books in one Redis.
     pub pool: String,
     /// What becomes of requests while Redis is away.
@@ -137,29 +149,14 @@ impl Settings {
     }
 
     /// The defaults around a list of accounts, whose labels must differ.
-    fn with_accounts(accounts: Vec<Account>, path: &str) -> Result<Self> {
-        if accounts.is_empty() {
-            return Err(Error::new(
-                Code::Config,
-                format!("`{path}` holds no account; give at least one label and key"),
-            ));
-        }
-        for (index, account) in accounts.iter().enumerate() {
-            if accounts[..index].iter().any(|a| a.label == account.label) {
-                return Err(Error::new(
-                    Code::Config,
-                    format!(
-                        "`{path}` holds the label \"{}\" twice; labels must be unique",
-                        account.label
-                    ),
-                ));
-            }
-        }
+    fn with_accounts(accounts: Vec<Account>, base_url: String, path: &str) -> Result<Self> {
+        check_accounts(&accounts, path)?;
         Ok(Settings {
-            accounts,
+            accounts: accounts.into_iter().map(Arc::new).collect(),
+            base_url,
             pool: DEFAULT_POOL.to_owned(),
             on_redis_down: OnRedisDown::default(),
-            max_wait: Duration::from_secs(60),
+            max_wait: DEFAULT_MAX_WAIT,
             max_retries: None,
             timeouts: Timeouts::default(),
             model_aliases: HashMap::new(),
@@ -169,6 +166,27 @@ impl Settings {
             tenant_weights: HashMap::new(),
             cache_affinity: true,
         })
+    }
+
+    /// The account of a label that an argument names.
+    pub fn account(&self, label: &str, argument: &str) -> Result<&Arc<Account>> {
+        self.known(label).ok_or_else(|| {
+            let known: Vec<&str> = self.accounts.iter().map(|account| &*account.label).collect();
+            Error::new(
+                Code::Argument,
+                format!(
+                    "`{argument}` names the account \"{}\", which is not configured; configured are: {}",
+                    label.escape_debug(),
+                    known.join(", ")
+                ),
+            )
+        })
+    }
+
+    fn known(&self, label: &str) -> Option<&Arc<Account>> {
+        self.accounts
+            .iter()
+            .find(|account| &*account.label == label)
     }
 
     /// The model that is sent for a requested one.
@@ -191,12 +209,10 @@ impl Settings {
 fn parse_settings(value: &Value) -> Result<Settings> {
     let root = Field::root("config", value, Code::Config);
     let object = root.object(FIELDS)?;
-    let base_url = match object.get("baseURL") {
-        Some(url) => account::base_url_of(&url)?,
-        None => DEFAULT_BASE_URL.to_owned(),
-    };
+    let mut base_url = DEFAULT_BASE_URL.to_owned();
+    set_base_url(&object, &mut base_url)?;
     let accounts = parse_accounts(&object.required("accounts"), &base_url)?;
-    let mut settings = Settings::with_accounts(accounts, "config.accounts")?;
+    let mut settings = Settings::with_accounts(accounts, base_url, "config.accounts")?;
     if let Some(pool) = object.get("pool") {
         settings.pool = pool_of(&pool)?;
     }
@@ -207,45 +223,50 @@ fn parse_settings(value: &Value) -> Result<Settings> {
             _ => return Err(word.must_be("'degrade' or 'fail'")),
         };
     }
-    if let Some(wait) = object.get("maxWaitMs") {
-        settings.max_wait = wait.milliseconds(0.0)?;
-    }
-    if let Some(retries) = object.get("maxRetries") {
-        settings.max_retries = Some(retries.whole(0, options::MOST_RETRIES)?.unsigned_abs());
-    }
-    if let Some(timeouts) = object.get("timeoutsMs") {
-        settings.timeouts = options::timeouts(&timeouts, Timeouts::default())?;
-    }
-    if let Some(aliases) = object.get("modelAliases") {
-        settings.model_aliases = names(&aliases)?;
-    }
-    if let Some(groups) = object.get("modelGroups") {
-        settings.model_groups = names(&groups)?;
-    }
-    if let Some(budget) = object.get("budget") {
-        settings.budget = Budget::parse(&budget)?;
-    }
-    if let Some(weights) = object.get("tenantWeights") {
-        for (tenant, weight) in weights
-            .entries("an object of tenants and their weights")?
-            .iter()
-        {
-            let weight = weight.positive()?;
-            settings.tenant_weights.insert(tenant.to_owned(), weight);
-        }
-    }
-    if let Some(affinity) = object.get("cacheAffinity") {
-        settings.cache_affinity = affinity.flag()?;
-    }
-    if let Some(prices) = object.get("prices") {
-        for (model, price) in prices
-            .entries("an object of models and their prices")?
-            .iter()
-        {
-            settings.prices.insert(model.to_owned(), price_of(&price)?);
-        }
-    }
+    settings.set(&object)?;
     Ok(settings)
+}
+
+fn set_base_url(object: &Object<'_>, base_url: &mut String) -> Result<()> {
+    let default = DEFAULT_BASE_URL.to_owned();
+    object.set("baseURL", base_url, default, account::base_url_of)
+}
+
+impl Settings {
+    /// Takes over the fields that an object names and that stand for themselves; `null` is a field's default.
+    fn set(&mut self, object: &Object<'_>) -> Result<()> {
+        object.set("maxWaitMs", &mut self.max_wait, DEFAULT_MAX_WAIT, |wait| {
+            wait.milliseconds(0.0)
+        })?;
+        object.set("maxRetries", &mut self.max_retries, None, |retries| {
+            let retries = retries.whole(0, options::MOST_RETRIES)?;
+            Ok(Some(retries.unsigned_abs()))
+        })?;
+        let timeouts = Timeouts::default();
+        object.set("timeoutsMs", &mut self.timeouts, timeouts, |field| {
+            options::timeouts(field, timeouts)
+        })?;
+        let none = HashMap::new;
+        object.set("modelAliases", &mut self.model_aliases, none(), names)?;
+        object.set("modelGroups", &mut self.model_groups, none(), names)?;
+        object.set("budget", &mut self.budget, Budget::default(), Budget::parse)?;
+        object.set(
+            "tenantWeights",
+            &mut self.tenant_weights,
+            HashMap::new(),
+            |weights| {
+                by_name(
+                    weights,
+                    "an object of tenants and their weights",
+                    Field::positive,
+                )
+            },
+        )?;
+        object.set("cacheAffinity", &mut self.cache_affinity, true, Field::flag)?;
+        object.set("prices", &mut self.prices, HashMap::new(), |prices| {
+            by_name(prices, "an object of models and their prices", price_of)
+        })
+    }
 }
 
 /// A list of accounts, or an object of labels and keys.
@@ -254,17 +275,43 @@ fn parse_accounts(field: &Field<'_>, base_url: &str) -> Result<Vec<Account>> {
         return field
             .elements()?
             .iter()
-            .map(|account| Account::parse(account, base_url))
+            .map(|account| Account::parse(&account.object(account::FIELDS)?, base_url))
             .collect();
     }
+    keys_by_label(field)?
+        .into_iter()
+        .map(|(label, key)| Account::bare(&label, key.secret()?, base_url))
+        .collect()
+}
+
+fn keys_by_label<'a>(field: &Field<'a>) -> Result<Vec<(String, Field<'a>)>> {
     field
         .entries("an array of accounts or an object of labels and keys")?
         .iter()
-        .map(|(name, key)| {
-            let label = account::label(&key, Some(name))?;
-            Ok(Account::bare(&label, key.secret()?, base_url))
-        })
+        .map(|(name, key)| Ok((account::label(&key, Some(name))?, key)))
         .collect()
+}
+
+/// There must be accounts, with different labels.
+fn check_accounts(accounts: &[Account], path: &str) -> Result<()> {
+    if accounts.is_empty() {
+        return Err(Error::new(
+            Code::Config,
+            format!("`{path}` holds no account; give at least one label and key"),
+        ));
+    }
+    for (index, account) in accounts.iter().enumerate() {
+        if accounts[..index].iter().any(|a| a.label == account.label) {
+            return Err(Error::new(
+                Code::Config,
+                format!(
+                    "`{path}` holds the label \"{}\" twice; labels must be unique",
+                    account.label
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The name stands in Redis keys that people read.
@@ -279,10 +326,20 @@ fn pool_of(field: &Field<'_>) -> Result<String> {
 }
 
 fn names(field: &Field<'_>) -> Result<HashMap<String, String>> {
+    by_name(field, "an object of model names", |to| {
+        to.text().map(str::to_owned)
+    })
+}
+
+fn by_name<'a, T>(
+    field: &Field<'a>,
+    accepted: &str,
+    read: impl Fn(&Field<'a>) -> Result<T>,
+) -> Result<HashMap<String, T>> {
     field
-        .entries("an object of model names")?
+        .entries(accepted)?
         .iter()
-        .map(|(from, to)| Ok((from.to_owned(), to.text()?.to_owned())))
+        .map(|(name, value)| Ok((name.to_owned(), read(&value)?)))
         .collect()
 }
 

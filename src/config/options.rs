@@ -102,6 +102,25 @@ impl CallOptions {
     }
 }
 
+/// What a caller may set for a change of settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UpdateOptions {
+    /// Also in all other processes of the pool, and those that start later.
+    pub everywhere: bool,
+}
+
+impl UpdateOptions {
+    /// Options from JSON text.
+    pub fn parse(json: &str) -> Result<Self> {
+        let value: Value = serde_json::from_str(json)
+            .map_err(|_| Error::new(Code::Argument, "`options` is not valid JSON"))?;
+        let object = Field::root("options", &value, Code::Argument).object(&["everywhere"])?;
+        let mut options = UpdateOptions::default();
+        object.set("everywhere", &mut options.everywhere, false, Field::flag)?;
+        Ok(options)
+    }
+}
+
 /// Timeouts by phase, each at least a millisecond.
 pub(super) fn timeouts(field: &Field<'_>, defaults: Timeouts) -> Result<Timeouts> {
     let object = field.object(&["connect", "firstByte", "idle", "total"])?;

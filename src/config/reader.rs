@@ -92,6 +92,11 @@ impl<'a> Field<'a> {
             .collect())
     }
 
+    /// The value as JSON text.
+    pub(crate) fn to_json(&self) -> String {
+        self.value.to_string()
+    }
+
     /// A string with at least one character.
     pub(crate) fn text(&self) -> Result<&'a str> {
         match self.value {
@@ -184,6 +189,27 @@ impl<'a> Object<'a> {
     pub(crate) fn get(&self, name: &str) -> Option<Field<'a>> {
         let value = self.map.get(name).filter(|value| !value.is_null())?;
         Some(self.field(name, value))
+    }
+
+    /// Whether a field is there, be it `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
+    /// Reads a field into `target`: one that is left out changes nothing, and `null` is the default.
+    pub(crate) fn set<T>(
+        &self,
+        name: &str,
+        target: &mut T,
+        default: T,
+        read: impl FnOnce(&Field<'a>) -> Result<T>,
+    ) -> Result<()> {
+        match self.map.get(name) {
+            None => {}
+            Some(Value::Null) => *target = default,
+            Some(value) => *target = read(&self.field(name, value))?,
+        }
+        Ok(())
     }
 
     /// A field that must be there; a missing one reads as `null`, so its error names it.

@@ -1,5 +1,8 @@
 //! Good settings become the values that they name; bad ones say which field, which value, and what is accepted.
 
+mod changes;
+mod shared;
+
 use super::*;
 
 fn parsed(json: &str) -> Settings {

@@ -80,25 +80,26 @@ impl Recorded {
 
     /// Enters it into a manager's books. What it read is taken to be about the default model of its type.
     pub fn enter(&self, manager: &Manager) -> Result<()> {
-        let account = manager.account(&self.org, "org")?;
+        let settings = manager.settings();
+        let label = &settings.account(&self.org, "org")?.label;
         let model = match self.kind.as_str() {
             "embeddings" => DEFAULT_EMBEDDINGS_MODEL,
             _ => DEFAULT_CHAT_MODEL,
         };
-        let (sent, model_group) = names(manager.settings.sent_model(model), &manager.settings);
+        let (sent, model_group) = names(settings.sent_model(model), &settings);
         let used = Cost {
             requests: 1.0,
             tokens: self.tokens,
         };
         manager.scheduler.observe(
-            account,
+            label,
             model_group,
             used,
             self.requests_left,
             self.tokens_left,
         );
         let entry = Entry {
-            account: &manager.settings.accounts[account].label,
+            account: label,
             model: &sent,
             kind: &self.kind,
             // A whole number of tokens in a float; the fraction of a wrong argument is cut off.

@@ -1,7 +1,7 @@
 //! The errors of requests that were sent and not served.
 
 use super::{
-    Manager, Request,
+    Request,
     reply::{header_pairs, request_id},
     serving::LastAttempt,
 };
@@ -17,85 +17,83 @@ const IDENTIFYING: [&str; 2] = ["openai-organization", "openai-project"];
 /// Texts of fewer characters are not looked for in messages.
 const SHORTEST_SECRET: usize = 8;
 
-impl Manager {
-    /// The error for a request whose last attempt is the end.
-    pub(super) fn failed(&self, request: &Request, last: LastAttempt) -> Error {
-        let label = &self.settings.accounts[last.account].label;
-        let last = self.without_secrets(last);
-        let said = self.said(request, &last);
-        upstream(
-            Error::new(Code::Upstream, format!("account \"{label}\" {said}")),
-            last,
-        )
-    }
+/// The error for a request whose last attempt is the end.
+pub(super) fn failed(request: &Request, last: LastAttempt) -> Error {
+    let last = without_secrets(last);
+    let label = &last.account.label;
+    let said = said(request, &last);
+    upstream(
+        Error::new(Code::Upstream, format!("account \"{label}\" {said}")),
+        last,
+    )
+}
 
-    /// The error for a request that found no further account after its last attempt.
-    pub(super) fn gave_up(&self, request: &Request, error: &Error, last: LastAttempt) -> Error {
-        let last = self.without_secrets(last);
-        let gave_up = match error.code() {
-            // The accounts' own words say more than "nobody is left".
-            Code::NoAccount | Code::TooLarge => {
-                let label = &self.settings.accounts[last.account].label;
-                let said = self.said(request, &last);
-                let code = match last.verdict.outcome {
-                    Outcome::TooLarge => Code::TooLarge,
-                    _ => Code::Upstream,
-                };
-                Error::new(
-                    code,
-                    format!("account \"{label}\" {said}; {}", error.message()),
-                )
-            }
-            code => Error::new(code, error.message()),
-        };
-        let gave_up = match error.retry_after() {
-            Some(after) => gave_up.with_retry_after(after),
-            None => gave_up,
-        };
-        upstream(gave_up, last)
-    }
-
-    /// What the last attempt's account said, and what to do about a model that is gone.
-    fn said(&self, request: &Request, last: &LastAttempt) -> String {
-        let said = match (&last.answer, &last.verdict.error) {
-            (Err(failure), _) => format!("did not answer: {failure}"),
-            (Ok(answer), Some(error)) => format!("answered {}: {}", answer.status, error.message),
-            (Ok(answer), None) if last.verdict.outcome == Outcome::Broken => {
-                format!(
-                    "answered {} with a body that is no JSON object",
-                    answer.status
-                )
-            }
-            (Ok(answer), None) => format!("answered {}", answer.status),
-        };
-        let retired = models::find(&request.model).and_then(|model| model.retired);
-        match retired.filter(|_| last.verdict.outcome == Outcome::ModelRefused) {
-            Some(date) => format!(
-                "{said} OpenAI's last day for \"{}\" is {date}: ask for another model, or set modelAliases: {{ \"{}\": \
-                 \"gpt-6-luna\" }}",
-                request.model, request.requested_model
-            ),
-            None => said,
+/// The error for a request that found no further account after its last attempt.
+pub(super) fn gave_up(request: &Request, error: &Error, last: LastAttempt) -> Error {
+    let last = without_secrets(last);
+    let gave_up = match error.code() {
+        // The accounts' own words say more than "nobody is left".
+        Code::NoAccount | Code::TooLarge => {
+            let label = &last.account.label;
+            let said = said(request, &last);
+            let code = match last.verdict.outcome {
+                Outcome::TooLarge => Code::TooLarge,
+                _ => Code::Upstream,
+            };
+            Error::new(
+                code,
+                format!("account \"{label}\" {said}; {}", error.message()),
+            )
         }
-    }
+        code => Error::new(code, error.message()),
+    };
+    let gave_up = match error.retry_after() {
+        Some(after) => gave_up.with_retry_after(after),
+        None => gave_up,
+    };
+    upstream(gave_up, last)
+}
 
-    /// Servers echo what they were sent: the account's own key is hidden whatever it looks like.
-    fn without_secrets(&self, mut last: LastAttempt) -> LastAttempt {
-        let account = &self.settings.accounts[last.account];
-        let secrets = account.headers.iter().map(|(_, value)| value.as_str());
-        let secrets: Vec<&str> = secrets
-            .chain([account.key.expose()])
-            // A shorter text stands in any message by chance.
-            .filter(|secret| secret.len() >= SHORTEST_SECRET)
-            .collect();
-        let hide = |text: &str| {
-            secrets
-                .iter()
-                .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
-        };
-        last.verdict.error = last.verdict.error.map(|error| error.map_texts(hide));
-        last
+/// What the last attempt's account said, and what to do about a model that is gone.
+fn said(request: &Request, last: &LastAttempt) -> String {
+    let said = match (&last.answer, &last.verdict.error) {
+        (Err(failure), _) => format!("did not answer: {failure}"),
+        (Ok(answer), Some(error)) => format!("answered {}: {}", answer.status, error.message),
+        (Ok(answer), None) if last.verdict.outcome == Outcome::Broken => {
+            format!(
+                "answered {} with a body that is no JSON object",
+                answer.status
+            )
+        }
+        (Ok(answer), None) => format!("answered {}", answer.status),
+    };
+    let retired = models::find(&request.model).and_then(|model| model.retired);
+    match retired.filter(|_| last.verdict.outcome == Outcome::ModelRefused) {
+        Some(date) => format!(
+            "{said} OpenAI's last day for \"{}\" is {date}: ask for another model, or set modelAliases: {{ \"{}\": \
+             \"gpt-6-luna\" }}",
+            request.model, request.requested_model
+        ),
+        None => said,
     }
+}
+
+/// Servers echo what they were sent: the account's own key is hidden whatever it looks like.
+fn without_secrets(mut last: LastAttempt) -> LastAttempt {
+    let account = &last.account;
+    let secrets = account.headers.iter().map(|(_, value)| value.as_str());
+    let secrets: Vec<&str> = secrets
+        .chain([account.key.expose()])
+        // A shorter text stands in any message by chance.
+        .filter(|secret| secret.len() >= SHORTEST_SECRET)
+        .collect();
+    let hide = |text: &str| {
+        secrets
+            .iter()
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    };
+    last.verdict.error = last.verdict.error.map(|error| error.map_texts(hide));
+    last
 }
 
 /// Adds the last answer to an error.

@@ -15,7 +15,8 @@ use crate::{
 impl Manager {
     fn model_group_of(&self, need: &Need) -> Arc<str> {
         let requested = need.model.as_deref().unwrap_or(DEFAULT_CHAT_MODEL);
-        names(self.settings.sent_model(requested), &self.settings).1
+        let settings = self.settings();
+        names(settings.sent_model(requested), &settings).1
     }
 
     /// How the accounts stand for a need, best first.
@@ -30,11 +31,9 @@ impl Manager {
 
     /// The account that a request should use now, as JSON. It is a look, not a booking.
     pub async fn determine_key(&self, need: &Need) -> Result<String> {
-        let current = need
-            .current
-            .as_deref()
-            .map(|label| self.account(label, "org"))
-            .transpose()?;
+        if let Some(label) = &need.current {
+            self.settings().account(label, "org")?;
+        }
         let standings = self.standings(need).await?;
         let ties_with_best = |standing: &&AccountStanding| {
             standings.first().is_some_and(|best| {
@@ -44,7 +43,7 @@ impl Manager {
         };
         let kept = standings
             .iter()
-            .find(|standing| Some(standing.account) == current)
+            .find(|standing| Some(&*standing.account.label) == need.current.as_deref())
             .filter(ties_with_best);
         let Some(chosen) = kept.or(standings.first()) else {
             return Err(Error::new(Code::NoAccount, "no account is configured"));
@@ -55,7 +54,7 @@ impl Manager {
                 format!("{} tokens exceed the limit of every account", need.tokens),
             ));
         }
-        let account = &self.settings().accounts[chosen.account];
+        let account = &chosen.account;
         Ok(json!({
             "org": &*account.label,
             "apiKey": account.key.expose(),
@@ -77,7 +76,7 @@ impl Manager {
     pub async fn status(&self, need: &Need) -> Result<String> {
         self.books.look_at_budgets().await;
         let mut standings = self.standings(need).await?;
-        standings.sort_by_key(|standing| standing.account);
+        standings.sort_by_key(|standing| standing.place);
         let accounts: Vec<Value> = standings
             .iter()
             .map(|standing| self.account_status(standing))
@@ -106,7 +105,7 @@ impl Manager {
     }
 
     fn account_status(&self, standing: &AccountStanding) -> Value {
-        let account = &self.settings().accounts[standing.account];
+        let account = &standing.account;
         let used = self.books.of(&account.label);
         let lane = &standing.lane;
         json!({

@@ -1,8 +1,10 @@
 //! What an answer says it used, and what that costs.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Manager, Request};
+use super::Request;
 use crate::{
     models::{self, Price, Tier},
     tokens::Estimate,
@@ -50,37 +52,44 @@ impl Metered {
     }
 }
 
-impl Manager {
+impl Metered {
     /// US dollars by the configured price of the requested or the sent model, else by our table; `None` where the price or
     /// the usage is unknown.
-    pub(super) fn cost(&self, request: &Request, metered: &Metered) -> Option<f64> {
-        let usage = metered.usage.as_ref()?;
-        let tier = Tier::from_response(metered.service_tier.as_deref());
-        self.price(request, tier)?.cost(usage)
+    pub(super) fn cost(&self, request: &Request, prices: &HashMap<String, Price>) -> Option<f64> {
+        let usage = self.usage.as_ref()?;
+        let tier = Tier::from_response(self.service_tier.as_deref());
+        price(request, tier, prices)?.cost(usage)
     }
+}
 
-    /// US dollars for the prompt and the longest answers that a request allows; `None` where the price is unknown.
-    pub(super) fn estimated_cost(&self, request: &Request, estimate: &Estimate) -> Option<f64> {
-        let output_tokens = estimate.longest_answers();
-        let usage = Usage {
-            input_tokens: estimate.prompt_tokens,
-            output_tokens,
-            total_tokens: estimate.prompt_tokens.saturating_add(output_tokens),
-            ..Usage::default()
-        };
-        self.price(request, Some(Tier::Standard))?.cost(&usage)
-    }
+/// US dollars for the prompt and the longest answers that a request allows; `None` where the price is unknown.
+pub(super) fn estimated_cost(
+    request: &Request,
+    estimate: &Estimate,
+    prices: &HashMap<String, Price>,
+) -> Option<f64> {
+    let output_tokens = estimate.longest_answers();
+    let usage = Usage {
+        input_tokens: estimate.prompt_tokens,
+        output_tokens,
+        total_tokens: estimate.prompt_tokens.saturating_add(output_tokens),
+        ..Usage::default()
+    };
+    price(request, Some(Tier::Standard), prices)?.cost(&usage)
+}
 
-    /// The price of a request that is served in a tier, which nobody needs to know where it is configured.
-    fn price(&self, request: &Request, tier: Option<Tier>) -> Option<&Price> {
-        let prices = &self.settings.prices;
-        let configured = [
-            &*request.model,
-            &request.requested_model,
-            models::without_date(&request.model),
-        ]
-        .into_iter()
-        .find_map(|model| prices.get(model));
-        configured.or_else(|| models::price(&request.model, tier?))
-    }
+/// The price of a request that is served in a tier, which nobody needs to know where it is configured.
+fn price<'a>(
+    request: &Request,
+    tier: Option<Tier>,
+    prices: &'a HashMap<String, Price>,
+) -> Option<&'a Price> {
+    let configured = [
+        &*request.model,
+        &request.requested_model,
+        models::without_date(&request.model),
+    ]
+    .into_iter()
+    .find_map(|model| prices.get(model));
+    configured.or_else(|| models::price(&request.model, tier?))
 }

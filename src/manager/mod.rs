@@ -7,6 +7,7 @@ mod arguments;
 mod dropin;
 mod facts;
 mod failure;
+mod live;
 mod look;
 mod metered;
 mod prefix;
@@ -14,6 +15,7 @@ mod reply;
 mod request;
 mod retry;
 mod serving;
+mod sharing;
 
 use std::{
     sync::{
@@ -25,20 +27,19 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use self::serving::Trail;
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
     reply::{Reply, error_json},
     request::Request,
 };
+use self::{live::Live, serving::Trail, sharing::Sharing};
 use crate::{
     books::{Books, Clock, Shelf},
-    client::{Client, Destination},
-    config::{RedisTarget, Settings},
+    config::{RedisTarget, Settings, SharedChanges, UpdateOptions},
     error::{Code, Error, Result},
-    quota::{MemoryStore, SharedStore, Store, redis::RedisStore},
-    scheduler::{self, Scheduler},
+    quota::{MemoryStore, QuotaGroups, SharedStore, Store, redis::RedisStore},
+    scheduler::Scheduler,
 };
 
 /// The longest time that closing waits for Redis.
@@ -47,10 +48,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Several accounts used as one.
 #[derive(Debug)]
 pub struct Manager {
-    settings: Settings,
+    live: Arc<Live>,
+    /// Where the pool has a Redis.
+    sharing: Option<Sharing>,
     scheduler: Arc<Scheduler>,
-    client: Client,
-    destinations: Vec<Destination>,
     books: Arc<Books>,
     closed: AtomicBool,
     in_flight: AtomicUsize,
@@ -61,54 +62,79 @@ impl Manager {
     /// A manager over the settings' accounts. It shares its books with all processes of its pool in the Redis that `target` leads to;
     /// without one it keeps them in memory.
     pub fn new(settings: Settings, target: Option<&RedisTarget>) -> Result<Self> {
-        let (store, shelf): (Arc<dyn Store>, _) = match target {
-            None => (Arc::new(MemoryStore::new()), None),
+        let groups = Arc::new(QuotaGroups::default());
+        let (store, shelf, sharing): (Arc<dyn Store>, _, _) = match target {
+            None => (Arc::new(MemoryStore::new()), None, None),
             Some(target) => {
                 let connection = crate::redis::shared(target)?;
-                let groups = scheduler::quota_groups(&settings.accounts);
-                let redis = RedisStore::new(connection.clone(), &settings.pool, groups);
+                let pool = &settings.pool;
+                let redis = RedisStore::new(connection.clone(), pool, groups.clone());
                 let store = SharedStore::new(redis, settings.on_redis_down);
                 let shelf = Shelf {
-                    connection,
+                    connection: connection.clone(),
                     key_prefix: target.key_prefix.clone(),
                 };
-                (Arc::new(store), Some(shelf))
+                let sharing = Sharing::new(connection, pool);
+                (Arc::new(store), Some(shelf), Some(sharing))
             }
         };
         let books = Arc::new(Books::new(&settings.pool, Clock::new(unix_ms), shelf));
-        let budgets = settings.accounts.iter();
-        let budgets: Vec<_> = budgets
-            .map(|account| (account.label.clone(), account.budget))
-            .collect();
-        books.set_budgets(settings.budget, &budgets);
-        let destinations = settings
-            .accounts
-            .iter()
-            .map(Destination::new)
-            .collect::<Result<_>>()?;
+        let scheduler = Scheduler::new(&settings.accounts, groups, store);
+        let scheduler = Arc::new(scheduler.with_books(books.clone()));
         Ok(Manager {
-            scheduler: Arc::new(Scheduler::new(&settings, store).with_books(books.clone())),
-            client: Client::new(settings.timeouts.connect),
-            destinations,
+            live: Arc::new(Live::new(settings, scheduler.clone(), books.clone())),
+            sharing,
+            scheduler,
             books,
-            settings,
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
         })
     }
 
-    /// The settings that it was made with.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.live.current().settings.clone()
+    }
+
+    /// Changes the settings by a JSON text; see [`Settings::changed`], and [`SharedChanges`] for what other processes take over. Requests
+    /// in flight end as they were sent; those that wait go on waiting under the new settings. Where it fails, nothing is changed.
+    pub async fn update(&self, changes: &str, options: UpdateOptions) -> Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        if !options.everywhere {
+            return self.live.change(|settings| settings.changed(changes));
+        }
+        let changes = SharedChanges::parse(changes, &self.settings())?;
+        match &self.sharing {
+            Some(sharing) => sharing.share(&changes, &self.live).await,
+            None => {
+                self.live.take_over(changes.fields());
+                Ok(())
+            }
+        }
+    }
+
+    /// Has it take over what other processes of its pool share, from now to its end; call it within a runtime.
+    pub fn follow(&self) {
+        if let Some(sharing) = &self.sharing
+            && !self.closed.load(Ordering::SeqCst)
+        {
+            sharing.follow(&self.live);
+        }
     }
 
     /// Serves a request: waits for room, sends, fails over, retries.
     pub async fn serve(&self, request: &Request) -> Result<Reply> {
         let _in_flight = InFlight::enter(self)?;
-        let timeouts = request.options.timeouts.unwrap_or(self.settings.timeouts);
+        let current = self.live.current();
+        let timeouts = request
+            .options
+            .timeouts
+            .unwrap_or(current.settings.timeouts);
         let mut trail = Trail::default();
-        let served = timeout(timeouts.total, self.attempts(request, &mut trail)).await;
+        let served = timeout(timeouts.total, self.attempts(request, &current, &mut trail)).await;
         let served = match served {
             Ok(served) => served,
             Err(_) => Err(Error::new(
@@ -133,25 +159,12 @@ impl Manager {
         }
     }
 
-    /// The index of the account with this label.
-    pub fn account(&self, label: &str, argument: &str) -> Result<usize> {
-        let accounts = &self.settings.accounts;
-        accounts.iter().position(|account| &*account.label == label).ok_or_else(|| {
-            let known: Vec<&str> = accounts.iter().map(|account| &*account.label).collect();
-            Error::new(
-                Code::Argument,
-                format!(
-                    "`{argument}` names the account \"{}\", which is not configured; configured are: {}",
-                    label.escape_debug(),
-                    known.join(", ")
-                ),
-            )
-        })
-    }
-
     /// Takes no more requests, waits for those in flight, and then until Redis has what they used: two seconds at most.
     pub async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        if let Some(sharing) = &self.sharing {
+            sharing.end();
+        }
         self.until_idle().await;
         // Room that nobody is told of flows back by itself.
         let carried = timeout(LAST_WORDS, self.scheduler.carried());
@@ -188,6 +201,10 @@ fn unix_ms() -> f64 {
     now.unwrap_or_default().as_secs_f64() * 1000.0
 }
 
+fn closed() -> Error {
+    Error::new(Code::Closed, "this manager is closed; make a new one")
+}
+
 /// Counts a request as in flight for as long as it lives.
 struct InFlight<'a>(&'a Manager);
 
@@ -197,10 +214,7 @@ impl<'a> InFlight<'a> {
         manager.in_flight.fetch_add(1, Ordering::SeqCst);
         let entered = InFlight(manager);
         if manager.closed.load(Ordering::SeqCst) {
-            return Err(Error::new(
-                Code::Closed,
-                "this manager is closed; make a new one",
-            ));
+            return Err(closed());
         }
         Ok(entered)
     }

@@ -5,9 +5,10 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Manager, Request};
+use super::Request;
 use crate::{
     body::Body,
+    config::Settings,
     models::{self, Encoding},
     scheduler::Prefix,
     tokens::{Endpoint, Estimate},
@@ -27,17 +28,18 @@ const MOST_WORTH_MS: f64 = 2_000.0;
 /// What the model reads, in its order.
 const PARTS: [&str; 4] = ["tools", "functions", "response_format", "messages"];
 
-impl Manager {
-    /// The prompt's prefix, or the caller's key for it; `None` where OpenAI caches nothing, or nobody wants it.
-    pub(super) fn prefix(&self, request: &Request, estimate: &Estimate) -> Option<Prefix> {
-        let wanted = request.options.cache_affinity;
-        let is_wanted = wanted.unwrap_or(self.settings.cache_affinity);
-        // One account is every prompt's home.
-        if !is_wanted || self.settings.accounts.len() == 1 {
-            return None;
-        }
-        prefix(request, estimate)
+/// The prompt's prefix, or the caller's key for it; `None` where OpenAI caches nothing, or nobody wants it.
+pub(super) fn wanted_prefix(
+    request: &Request,
+    estimate: &Estimate,
+    settings: &Settings,
+) -> Option<Prefix> {
+    let is_wanted = request.options.cache_affinity;
+    // One account is every prompt's home.
+    if !is_wanted.unwrap_or(settings.cache_affinity) || settings.accounts.len() == 1 {
+        return None;
     }
+    prefix(request, estimate)
 }
 
 fn prefix(request: &Request, estimate: &Estimate) -> Option<Prefix> {
@@ -78,7 +80,7 @@ fn caches(model: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{CallOptions, Settings};
+    use crate::config::CallOptions;
 
     fn of(fields: &str) -> Option<Prefix> {
         let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();

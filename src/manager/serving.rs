@@ -6,7 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     Manager, Reply, Request,
-    metered::Metered,
+    failure::{failed, gave_up},
+    live::Current,
+    metered::{Metered, estimated_cost},
+    prefix::wanted_prefix,
     reply::request_id,
     retry::{Next, Tries},
 };
@@ -14,7 +17,7 @@ use crate::{
     attempt::{Attempt, Choice, Outcome},
     books::{Amount, Counts, Entry, Grant, Reservation},
     client::{Answer, Failure},
-    config::CallOptions,
+    config::{Account, CallOptions, Settings},
     error::Result,
     headers::Reading,
     outcome::{Verdict, judge},
@@ -66,11 +69,18 @@ impl Trail {
     }
 }
 
+/// A request, and what it is served by: the settings of the moment when it began.
+#[derive(Debug, Clone, Copy)]
+struct Call<'a> {
+    request: &'a Request,
+    estimate: &'a Estimate,
+    current: &'a Current,
+}
+
 /// What is known of the last attempt when a request fails.
 #[derive(Debug)]
 pub(super) struct LastAttempt {
-    /// The account's index in the settings.
-    pub(super) account: usize,
+    pub(super) account: Arc<Account>,
     pub(super) verdict: Verdict,
     pub(super) answer: Result<Answer, Failure>,
 }
@@ -78,7 +88,7 @@ pub(super) struct LastAttempt {
 /// An attempt whose answer goes to the caller.
 #[derive(Debug)]
 struct ServedAttempt {
-    account: usize,
+    account: Arc<Account>,
     answer: Answer,
     metered: Metered,
     /// Tokens left on the account for the model, where a limit is known.
@@ -91,37 +101,48 @@ struct ServedAttempt {
 
 impl Manager {
     /// Attempts a request until it is served or given up.
-    pub(super) async fn attempts(&self, request: &Request, trail: &mut Trail) -> Result<Reply> {
+    pub(super) async fn attempts(
+        &self,
+        request: &Request,
+        current: &Current,
+        trail: &mut Trail,
+    ) -> Result<Reply> {
+        let estimate = &request.estimate().await;
+        let call = Call {
+            request,
+            estimate,
+            current,
+        };
         let options = &request.options;
-        let estimate = request.estimate().await;
-        let max_wait = options.max_wait.unwrap_or(self.settings.max_wait);
+        let settings = &*current.settings;
+        let max_wait = options.max_wait.unwrap_or(settings.max_wait);
         let mut want = Want {
-            model_group: request.lane_of(&estimate),
+            model_group: request.lane_of(estimate),
             cost: Cost {
                 requests: 1.0,
                 tokens: estimate.admission_tokens() as f64,
             },
-            accounts: self.allowed(options.accounts.as_deref())?,
+            accounts: allowed(options.accounts.as_deref(), settings)?,
             refused_by: Vec::new(),
             held: Vec::new(),
-            prefix: self.prefix(request, &estimate),
+            prefix: wanted_prefix(request, estimate, settings),
             force: options.force,
             is_repeat: false,
-            order: self.order(options),
+            order: self.order(options, settings),
             patience: max_wait,
         };
         let mut tries = Tries::new(
-            options.max_retries.or(self.settings.max_retries),
+            options.max_retries.or(settings.max_retries),
             want.accounts
                 .as_ref()
-                .map_or(self.settings.accounts.len(), Vec::len),
+                .map_or(settings.accounts.len(), Vec::len),
         );
         let mut last: Option<LastAttempt> = None;
         loop {
             want.patience = max_wait.saturating_sub(trail.waited);
             let asked = Instant::now();
             let admitted = match self.scheduler.admit(&want).await {
-                Ok(permit) => self.may_spend(request, permit, &estimate).await,
+                Ok(permit) => self.may_spend(&call, permit).await,
                 Err(error) => Err(error),
             };
             let waited = asked.elapsed();
@@ -135,31 +156,22 @@ impl Manager {
                     continue;
                 }
                 (Err(error), None) => return Err(error),
-                (Err(error), Some(last)) => return Err(self.gave_up(request, &error, last)),
+                (Err(error), Some(last)) => return Err(gave_up(request, &error, last)),
             };
-            let account = permit.account();
-            let attempt = match self
-                .attempt(
-                    request,
-                    (permit, reservation),
-                    waited,
-                    trail,
-                    &estimate,
-                    &tries,
-                )
-                .await
-            {
+            let admitted = (permit, reservation);
+            let attempt = match self.attempt(&call, admitted, waited, trail, &tries).await {
                 Ok(reply) => return Ok(reply),
                 Err(attempt) => attempt,
             };
             match tries.after(&attempt.verdict, fastrand::f64()) {
-                Next::Fail => return Err(self.failed(request, attempt)),
+                Next::Fail => return Err(failed(request, attempt)),
                 Next::Anywhere => {}
-                Next::Elsewhere => want.refused_by.push(account),
+                Next::Elsewhere => want.refused_by.push(attempt.account.label.clone()),
                 Next::After(wait) => {
-                    want.held.retain(|(held, _)| *held != account);
+                    let account = &attempt.account.label;
+                    want.held.retain(|(held, _)| held != account);
                     let until_ms = self.scheduler.now_ms() + wait.as_secs_f64() * 1000.0;
-                    want.held.push((account, until_ms));
+                    want.held.push((account.clone(), until_ms));
                 }
             }
             // Only the first attempt may go where the books say that nothing is left; OpenAI has answered it.
@@ -172,18 +184,18 @@ impl Manager {
     /// Reserves what a request may cost, where budgets bound that; without it the permit is given back unsent.
     async fn may_spend(
         &self,
-        request: &Request,
+        call: &Call<'_>,
         permit: Permit,
-        estimate: &Estimate,
     ) -> Result<Option<(Permit, Option<Reservation>)>> {
         if !self.books.has_budgets() {
             return Ok(Some((permit, None)));
         }
-        let label = &self.settings.accounts[permit.account()].label;
+        let prices = &call.current.settings.prices;
         let amount = Amount::new(
-            estimate.admission_tokens(),
-            self.estimated_cost(request, estimate),
+            call.estimate.admission_tokens(),
+            estimated_cost(call.request, call.estimate, prices),
         );
+        let label = &permit.account().label;
         Ok(match self.books.reserve(label, amount).await? {
             Grant::Granted(reservation) => Some((permit, Some(reservation))),
             Grant::Refused => None,
@@ -193,32 +205,29 @@ impl Manager {
     /// One call: send, judge, settle.
     async fn attempt(
         &self,
-        request: &Request,
+        call: &Call<'_>,
         (mut permit, reservation): (Permit, Option<Reservation>),
         waited: Duration,
         trail: &mut Trail,
-        estimate: &Estimate,
         tries: &Tries,
     ) -> Result<Reply, LastAttempt> {
-        let account = permit.account();
-        let timeouts = request.options.timeouts.unwrap_or(self.settings.timeouts);
+        let Call {
+            request, current, ..
+        } = *call;
+        let account = permit.account().clone();
+        let timeouts = request.options.timeouts;
+        let timeouts = timeouts.unwrap_or(current.settings.timeouts);
         permit.sending();
         let sent = Instant::now();
-        let label = &self.settings.accounts[account].label;
         trail.under_way = Some(UnderWay {
-            account: label.clone(),
+            account: account.label.clone(),
             waited,
             choice: permit.choice().clone(),
             sent,
         });
-        let answer = self
+        let answer = current
             .client
-            .post(
-                &self.destinations[account],
-                request.path(),
-                request.body.clone(),
-                &timeouts,
-            )
+            .post(&account, request.path(), request.body.clone(), &timeouts)
             .await;
         let took = sent.elapsed();
         let mut verdict = verdict_of(&answer);
@@ -233,7 +242,7 @@ impl Manager {
             Reading::from_headers(&answer.headers)
         });
         if let Ok(answer) = &answer {
-            self.scheduler.identify(account, &answer.headers);
+            permit.identify(&answer.headers);
         }
         let tokens_left = reading.tokens.remaining.or(permit.tokens_left());
         let requests_left = reading.requests.remaining;
@@ -261,7 +270,7 @@ impl Manager {
                     requests_left,
                     reservation,
                 };
-                Ok(self.reply(request, served, estimate, trail))
+                Ok(self.reply(call, served, trail))
             }
             (answer, _) => Err(LastAttempt {
                 account,
@@ -272,13 +281,10 @@ impl Manager {
     }
 
     /// Enters a served attempt into the books and makes the reply.
-    fn reply(
-        &self,
-        request: &Request,
-        served: ServedAttempt,
-        estimate: &Estimate,
-        trail: &mut Trail,
-    ) -> Reply {
+    fn reply(&self, call: &Call<'_>, served: ServedAttempt, trail: &mut Trail) -> Reply {
+        let Call {
+            request, estimate, ..
+        } = *call;
         let ServedAttempt {
             account,
             answer,
@@ -287,17 +293,16 @@ impl Manager {
             requests_left,
             reservation,
         } = served;
-        let cost = self.cost(request, &metered);
+        let cost = metered.cost(request, &call.current.settings.prices);
         let tokens_used = metered
             .usage
             .map_or_else(|| estimate.admission_tokens(), |usage| usage.total_tokens);
-        let label = &self.settings.accounts[account].label;
         let counts = metered.usage.map_or_else(
             || Counts::of_tokens(tokens_used),
             |usage| Counts::of_usage(&usage, cost),
         );
         let entry = Entry {
-            account: label,
+            account: &account.label,
             model: &request.model,
             kind: request.kind(),
             counts,
@@ -306,7 +311,7 @@ impl Manager {
         };
         self.books.count(&entry, reservation);
         Reply {
-            account: label.clone(),
+            account: account.label.clone(),
             status: answer.status,
             request_id: request_id(&answer),
             headers: answer.headers,
@@ -323,7 +328,7 @@ impl Manager {
 
     /// The place in line that the options ask for. Only a wait that this call names makes it urgent: the pool's longest wait
     /// is the same for all.
-    fn order(&self, options: &CallOptions) -> Order {
+    fn order(&self, options: &CallOptions, settings: &Settings) -> Order {
         let tenant = options.tenant.as_deref().unwrap_or_default();
         Order {
             priority: options.priority,
@@ -331,25 +336,21 @@ impl Manager {
                 self.scheduler.now_ms() + wait.as_secs_f64() * 1000.0
             }),
             tenant: tenant.into(),
-            weight: self
-                .settings
-                .tenant_weights
-                .get(tenant)
-                .copied()
-                .unwrap_or(1.0),
+            weight: settings.tenant_weights.get(tenant).copied().unwrap_or(1.0),
         }
     }
+}
 
-    /// Indices of the accounts that a caller allows.
-    fn allowed(&self, labels: Option<&[String]>) -> Result<Option<Vec<usize>>> {
-        let Some(labels) = labels else {
-            return Ok(None);
-        };
-        let accounts = labels
-            .iter()
-            .map(|label| self.account(label, "options.accounts"));
-        Ok(Some(accounts.collect::<Result<_>>()?))
-    }
+/// Labels of the accounts that a caller allows.
+fn allowed(labels: Option<&[String]>, settings: &Settings) -> Result<Option<Vec<Arc<str>>>> {
+    let Some(labels) = labels else {
+        return Ok(None);
+    };
+    let accounts = labels.iter().map(|label| {
+        let account = settings.account(label, "options.accounts")?;
+        Ok(account.label.clone())
+    });
+    Ok(Some(accounts.collect::<Result<_>>()?))
 }
 
 fn verdict_of(answer: &Result<Answer, Failure>) -> Verdict {

@@ -34,13 +34,15 @@ struct Family {
 }
 
 impl Family {
-    /// A candidate's lane, made full at first need.
+    /// A candidate's lane with the limits that it names, made full at first need.
     fn lane(&mut self, candidate: &Candidate, now_ms: f64) -> &mut Lane {
         if self.lanes.len() <= candidate.quota_group {
             self.lanes.resize(candidate.quota_group + 1, None);
         }
-        self.lanes[candidate.quota_group]
-            .get_or_insert_with(|| Lane::new(&candidate.limits, now_ms))
+        let lane = self.lanes[candidate.quota_group]
+            .get_or_insert_with(|| Lane::new(&candidate.limits, now_ms));
+        lane.configure(&candidate.limits, now_ms);
+        lane
     }
 
     fn known(&self, quota_group: usize) -> Option<&Lane> {
@@ -150,20 +152,22 @@ impl MemoryStore {
     }
 
     pub(super) fn look_now(&self, ask: &Ask, now_ms: f64) -> Vec<Standing> {
-        let families = self.families();
-        let family = families.get(&ask.model_group);
-        ask.candidates
-            .iter()
-            .map(
-                |candidate| match family.and_then(|family| family.known(candidate.quota_group)) {
-                    Some(lane) => standing(candidate, lane, ask.cost, now_ms),
-                    None => {
-                        let lane = Lane::new(&candidate.limits, now_ms);
-                        standing(candidate, &lane, ask.cost, now_ms)
-                    }
-                },
-            )
-            .collect()
+        let mut families = self.families();
+        let mut family = families.get_mut(&ask.model_group);
+        let standings = ask.candidates.iter().map(|candidate| {
+            let family = family.as_deref_mut();
+            match family.and_then(|family| family.known_mut(candidate.quota_group)) {
+                Some(lane) => {
+                    lane.configure(&candidate.limits, now_ms);
+                    standing(candidate, lane, ask.cost, now_ms)
+                }
+                None => {
+                    let lane = Lane::new(&candidate.limits, now_ms);
+                    standing(candidate, &lane, ask.cost, now_ms)
+                }
+            }
+        });
+        standings.collect()
     }
 
     pub(super) fn withdraw_now(&self, model_group: &str, claimant: u64) {
@@ -189,7 +193,7 @@ impl MemoryStore {
             reading: &settlement.reading,
             limit_hit: settlement.limit_hit.as_ref(),
         };
-        lane.settle(&booking.taken, &end, &booking.limits, now_ms);
+        lane.settle(&booking.taken, &end, now_ms);
         if let Some(block_ms) = settlement.block_ms {
             lane.block_until(now_ms + block_ms);
         }

@@ -16,6 +16,7 @@ pub mod bucket;
 mod choose;
 mod claims;
 mod crowd;
+mod groups;
 pub mod lane;
 mod learned;
 mod memory;
@@ -29,6 +30,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 pub use self::{
     choose::HORIZON_MS,
     claims::Turn,
+    groups::QuotaGroups,
     lane::Taken,
     memory::MemoryStore,
     metric::Metric,
@@ -83,7 +85,7 @@ impl Unspent {
 /// A lane that could take a request, by one of its accounts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// The quota group's index in the pool, stable for the life of the store.
+    /// The quota group's number among the pool's ([`QuotaGroups`]).
     pub quota_group: usize,
     /// The limits that the user configured.
     pub limits: Limits,

@@ -177,13 +177,14 @@ fn kind_of(code: &str, detail: &str) -> FailureKind {
 
 /// The kind by the text: Redis before 7 wraps the errors of a script's commands into its own.
 fn kind_of_text(detail: &str) -> FailureKind {
-    const SIGNS: [(&str, FailureKind); 7] = [
+    const SIGNS: [(&str, FailureKind); 8] = [
         ("unknown command", FailureKind::TooOld),
         ("Unknown Redis command", FailureKind::TooOld),
         ("max number of clients", FailureKind::NotReady),
         ("-OOM ", FailureKind::OutOfMemory),
         ("-READONLY ", FailureKind::ReadOnly),
         ("-NOPERM ", FailureKind::NotAllowed),
+        ("user executing the script can't", FailureKind::NotAllowed),
         ("without any password configured", FailureKind::LoginRefused),
     ];
     SIGNS

@@ -41,8 +41,9 @@ pub fn tag_of(key: &str) -> Cow<'_, str> {
         return key.into();
     }
     // The key's own text would end too early. Numbers reach every slot soon, so the first one that fits is some thousands at most.
+    let wanted = slot(key.as_bytes());
     let numbers = (0_u64..).map(|number| number.to_string());
-    let mut fitting = numbers.filter(|number| slot(number.as_bytes()) == slot(key.as_bytes()));
+    let mut fitting = numbers.filter(|number| slot(number.as_bytes()) == wanted);
     fitting.next().unwrap_or_default().into()
 }
 

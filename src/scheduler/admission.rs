@@ -8,20 +8,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Candidates, Permit, Scheduler, Want,
+    claim::Claim,
     health::Access,
     line::{LineKey, Place},
     milliseconds,
 };
 use crate::{
     error::{Code, Error, Result},
-    quota::{Answer, Ask, Standing},
+    quota::{Answer, Ask, Settlement, Standing},
 };
 
 const MINUTE_MS: f64 = 60_000.0;
@@ -50,14 +48,15 @@ impl Scheduler {
                 self.book_in_turn(want, deadline).await?
             };
             had_a_turn = true;
+            let mut permit = permit;
             // The room is booked, so the permit's guard gives it back if the caller goes away in its sleep. A sleep of
             // nothing would still last until the timer's next millisecond.
-            if wait.is_zero() {
-                return Ok(permit);
+            if !wait.is_zero() {
+                sleep(wait).await;
             }
-            sleep(wait).await;
-            // A refusal may have come in meanwhile that closes the account; then the room is given back.
-            if want.force || self.is_open(&permit, want) {
+            // The account may have gone meanwhile, or a refusal may have come in that closes it; then the room is given back.
+            let is_ready = wait.is_zero() || want.force;
+            if self.is_seated(&mut permit) && (is_ready || self.is_open(&permit, want)) {
                 return Ok(permit);
             }
         }
@@ -77,7 +76,7 @@ impl Scheduler {
                 .book_when_free(want, None, want.is_repeat, deadline)
                 .await;
         }
-        let place = self.lines.join(self.line_of(want), &want.order, want.cost);
+        let place = self.lines.join(Self::line_of(want), &want.order, want.cost);
         if let Some(wait) = self.wait_in_line(want, &place).await
             && is_after(wait, deadline)
         {
@@ -115,13 +114,28 @@ impl Scheduler {
         longest_ms.is_finite().then(|| milliseconds(longest_ms))
     }
 
+    /// Whether a permit's account is still there, on the same lane; its settings are those of now from here on.
+    fn is_seated(&self, permit: &mut Permit) -> bool {
+        let roster = self.roster();
+        let booked = permit.seat();
+        match roster.of(&booked.account.label) {
+            Some(seat)
+                if seat.is_of_same_label(booked) && seat.quota_group == booked.quota_group =>
+            {
+                permit.move_to(seat.clone());
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether a permit's account may still be used for a want.
     fn is_open(&self, permit: &Permit, want: &Want) -> bool {
         let now_ms = self.now_ms();
-        let seat = &self.seats[permit.account()];
+        let seat = permit.seat();
         let access = seat.health().access(&want.model_group, now_ms);
         let is_blocked = self.blocks().iter().any(|block| {
-            block.quota_group == seat.quota_group()
+            block.quota_group == seat.quota_group
                 && block.model_group == want.model_group
                 && block.until_ms > now_ms
         });
@@ -131,33 +145,46 @@ impl Scheduler {
     }
 
     /// Callers of one line wait for the same accounts: one that may only use a busy account must not keep others from
-    /// a free one.
-    fn line_of(&self, want: &Want) -> LineKey {
-        (
-            want.model_group.clone(),
-            want.usable_accounts(self.seats.len()),
-        )
+    /// a free one. Who was refused by an account is a repeat, and stands in no line.
+    fn line_of(want: &Want) -> LineKey {
+        let accounts = want.accounts.clone().map(|mut accounts| {
+            accounts.sort_unstable();
+            accounts.dedup();
+            accounts
+        });
+        (want.model_group.clone(), accounts)
     }
 
     /// A caller whose every account is held back by a backoff of its own waits outside the line.
     async fn sit_out_own_holds(&self, want: &Want, deadline: Instant) -> Result<()> {
-        let now_ms = self.now_ms();
-        let held_until = |account: usize| {
-            let held = want.held.iter().filter(|(held, _)| *held == account);
-            held.map(|(_, until)| *until).fold(now_ms, f64::max)
-        };
-        let usable = (0..self.seats.len()).filter(|account| want.allows(*account));
-        let earliest_ms = usable.map(held_until).fold(f64::INFINITY, f64::min);
-        let wait_ms = earliest_ms - now_ms;
-        if wait_ms <= 0.0 || !wait_ms.is_finite() {
+        if want.held.is_empty() {
             return Ok(());
         }
-        let wait = milliseconds(wait_ms);
-        if is_after(wait, deadline) {
-            return Err(self.too_late(want, Some(wait)).await);
+        loop {
+            // Registered before looking, so that no change is missed in between.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+
+            let now_ms = self.now_ms();
+            let roster = self.roster();
+            let labels = roster.seats.iter().map(|seat| &seat.account.label);
+            let usable = labels.filter(|label| want.allows(label));
+            let held_until = usable.map(|label| want.held_until(label).fold(now_ms, f64::max));
+            let wait_ms = held_until.fold(f64::INFINITY, f64::min) - now_ms;
+            if wait_ms <= 0.0 || !wait_ms.is_finite() {
+                return Ok(());
+            }
+            let wait = milliseconds(wait_ms);
+            if is_after(wait, deadline) {
+                return Err(self.too_late(want, Some(wait)).await);
+            }
+            // An account may come that is not held.
+            tokio::select! {
+                () = sleep(wait) => (),
+                () = changed => (),
+            }
         }
-        sleep(wait).await;
-        Ok(())
     }
 
     /// Books room as soon as this caller is among the first of its line, and a lane and one of its account's concurrent requests
@@ -234,10 +261,11 @@ impl Scheduler {
         now_ms: f64,
         deadline: Instant,
     ) -> Result<Booked> {
+        let mut candidates = candidates;
         let ask = Ask {
             model_group: want.model_group.clone(),
             cost: want.cost,
-            candidates: candidates.lanes,
+            candidates: std::mem::take(&mut candidates.lanes),
             force: want.force,
             claimant: claim.claimant,
             urgency: claim.urgency,
@@ -247,23 +275,16 @@ impl Scheduler {
         };
         match self.store.book(&ask, now_ms).await? {
             Answer::Booked(booking) => {
-                let account = candidates.accounts[booking.candidate];
-                let wait = milliseconds(booking.wait_ms);
-                let choice = self.choice(&candidates.accounts, &booking);
-                let seat = &self.seats[account];
-                let slot = match &seat.slots {
-                    None => Ok(None),
-                    Some(slots) => slots.clone().try_acquire_owned().map(Some),
-                };
-                let permit = |slot: Option<OwnedSemaphorePermit>| {
-                    Permit::new(self.clone(), account, booking, choice, slot)
-                };
-                let Ok(slot) = slot else {
-                    // Another model's caller took the last place; the guard gives the room back.
-                    drop(permit(None));
+                let seat = &candidates.roster.seats[candidates.seats[booking.candidate]];
+                if !seat.enter() {
+                    // Another model's caller took the last place.
+                    self.store.settle(Settlement::unsent(booking), now_ms);
+                    self.changed.notify_waiters();
                     return Ok(Booked::AskAgain(Duration::ZERO));
-                };
-                let mut permit = permit(slot);
+                }
+                let wait = milliseconds(booking.wait_ms);
+                let choice = candidates.choice(&booking);
+                let mut permit = Permit::new(self.clone(), seat.clone(), booking, choice);
                 if is_after(wait, deadline) && !want.force {
                     return Err(self.too_late(want, Some(wait)).await);
                 }
@@ -295,53 +316,6 @@ impl Scheduler {
                 ),
             )),
         }
-    }
-}
-
-/// A caller's number and place with the store. A claim that ends wakes those who wait behind it: also that of a caller who goes
-/// away.
-struct Claim<'a> {
-    scheduler: &'a Scheduler,
-    model_group: &'a str,
-    claimant: u64,
-    /// By priority; then one that had its turn before others.
-    urgency: i32,
-    /// The store may remember it.
-    is_entered: bool,
-}
-
-impl<'a> Claim<'a> {
-    fn new(scheduler: &'a Scheduler, want: &'a Want, had_a_turn: bool) -> Self {
-        Claim {
-            scheduler,
-            model_group: &want.model_group,
-            // Among all processes: two callers of one number would share a claim for a while, which harms nobody.
-            claimant: fastrand::u64(1..),
-            urgency: 2 * want.order.priority + i32::from(had_a_turn),
-            is_entered: false,
-        }
-    }
-
-    /// The store has taken the claim for a booking, perhaps on another lane.
-    fn is_booked(&mut self) {
-        if std::mem::take(&mut self.is_entered) {
-            self.scheduler.changed.notify_waiters();
-        }
-    }
-
-    /// Takes the claim back, so that nobody waits behind it.
-    fn withdraw(&mut self) {
-        if std::mem::take(&mut self.is_entered) {
-            let store = &self.scheduler.store;
-            store.withdraw(self.model_group, self.claimant);
-            self.scheduler.changed.notify_waiters();
-        }
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.withdraw();
     }
 }
 

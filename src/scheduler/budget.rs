@@ -1,13 +1,22 @@
 //! Accounts that are left out because they may not spend.
 
-use super::{Candidates, Scheduler, health::Access};
+use super::{Candidates, Scheduler, Seat, health::Access};
 use crate::books::Standing;
 
 impl Scheduler {
+    /// Until when an account has spent a budget, on the scheduler's clock; the past where it has not.
+    pub(super) fn spent_until_ms(&self, seat: &Seat, now_ms: f64) -> f64 {
+        let books = self.books.as_ref().filter(|books| books.has_budgets());
+        match books.map(|books| (books.standing(&seat.account.label), books.now_ms())) {
+            Some((Standing::Over(over), unix_ms)) => now_ms + over.until_ms - unix_ms,
+            _ => f64::NEG_INFINITY,
+        }
+    }
+
     /// Whether an account may not spend now; notes for how long.
     pub(super) fn is_left_out_by_budget(
         &self,
-        account: usize,
+        seat: usize,
         access: Access,
         now_ms: f64,
         candidates: &mut Candidates,
@@ -15,7 +24,7 @@ impl Scheduler {
         let Some(books) = self.books.as_ref().filter(|books| books.has_budgets()) else {
             return false;
         };
-        let label = &self.seats[account].account.label;
+        let label = &candidates.roster.seats[seat].account.label;
         let left_ms = |until_ms: f64| (until_ms - books.now_ms()).max(0.0);
         match (books.standing(label), access) {
             (Standing::Open, _) => false,
@@ -27,7 +36,7 @@ impl Scheduler {
             }
             (Standing::Over(over), _) => {
                 let left_ms = left_ms(over.until_ms);
-                candidates.over.push((account, over, left_ms));
+                candidates.over.push((seat, over, left_ms));
                 true
             }
             (Standing::Held(_), Access::Parked { .. }) => false,

@@ -25,8 +25,8 @@ pub const ASKERS: usize = 8;
 /// Lines kept before those without anybody in them are dropped.
 const MOST_LINES: usize = 1_024;
 
-/// A model group, and the accounts that may serve the caller (`None` is all).
-pub(super) type LineKey = (Arc<str>, Option<Vec<usize>>);
+/// A model group, and the labels of the accounts that may serve the caller, sorted (`None` is all). It stays when accounts come and go.
+pub(super) type LineKey = (Arc<str>, Option<Vec<Arc<str>>>);
 
 /// What decides a caller's place, besides when it came.
 #[derive(Debug, Clone, PartialEq)]

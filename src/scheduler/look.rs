@@ -1,10 +1,11 @@
 //! Looking at the accounts without booking, and what callers learned by themselves.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use super::{Access, Scheduler, Want};
 use crate::{
     attempt::Outcome,
+    config::Account,
     error::Result,
     quota::{Ask, Cost, Observation, Standing},
 };
@@ -12,8 +13,10 @@ use crate::{
 /// How one account stands for a question like the one asked.
 #[derive(Debug, Clone)]
 pub struct AccountStanding {
-    /// The account's index in the settings.
-    pub account: usize,
+    /// The account.
+    pub account: Arc<Account>,
+    /// Its place in the settings.
+    pub place: usize,
     /// The name of its quota group, which it may have been found to share.
     pub quota_group: Arc<str>,
     /// Requests under way.
@@ -52,17 +55,18 @@ impl Scheduler {
         cost: Cost,
     ) -> Result<Vec<AccountStanding>> {
         let now_ms = self.now_ms();
+        let seats = &self.roster().seats;
         let ask = Ask {
             model_group: model_group.clone(),
             cost,
-            candidates: self
-                .seats
+            candidates: seats
                 .iter()
                 .map(|seat| {
                     let not_before_ms = match seat.health().access(model_group, now_ms) {
                         Access::Open { not_before_ms } => not_before_ms,
                         Access::Parked { until_ms, .. } => until_ms,
                     };
+                    let not_before_ms = not_before_ms.max(self.spent_until_ms(seat, now_ms));
                     seat.candidate(model_group, not_before_ms)
                 })
                 .collect(),
@@ -74,15 +78,15 @@ impl Scheduler {
             cache_worth_ms: 0.0,
         };
         let lanes = self.store.look(&ask, now_ms).await?;
-        let mut standings: Vec<_> = self
-            .seats
+        let mut standings: Vec<_> = seats
             .iter()
             .enumerate()
             .zip(lanes)
-            .map(|((account, seat), lane)| AccountStanding {
-                account,
-                quota_group: self.groups[seat.quota_group()].clone(),
-                in_flight: seat.in_flight.load(Ordering::Relaxed),
+            .map(|((place, seat), lane)| AccountStanding {
+                account: seat.account.clone(),
+                place,
+                quota_group: self.groups.name(seat.quota_group).unwrap_or_default(),
+                in_flight: seat.in_flight(),
                 parked: match seat.health().access(model_group, now_ms) {
                     Access::Parked { until_ms, because } => Some((because, until_ms - now_ms)),
                     Access::Open { .. } => None,
@@ -98,16 +102,20 @@ impl Scheduler {
         Ok(standings)
     }
 
-    /// Takes over what a caller learned by a request of its own.
+    /// Takes over what a caller learned by a request of its own; nothing where the account is gone.
     pub fn observe(
         &self,
-        account: usize,
+        label: &str,
         model_group: Arc<str>,
         used: Cost,
         requests_left: Option<f64>,
         tokens_left: Option<f64>,
     ) {
-        let candidate = self.seats[account].candidate(&model_group, f64::NEG_INFINITY);
+        let roster = self.roster();
+        let Some(seat) = roster.of(label) else {
+            return;
+        };
+        let candidate = seat.candidate(&model_group, f64::NEG_INFINITY);
         let observation = Observation {
             model_group,
             candidate,

@@ -11,27 +11,26 @@ mod admission;
 mod affinity;
 mod budget;
 mod choice;
+mod claim;
 mod health;
 mod line;
 mod look;
 mod permit;
 mod refusal;
+mod roster;
 #[cfg(test)]
 mod tests;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use http::HeaderMap;
-use tokio::{
-    sync::{Notify, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 pub use self::{
     affinity::{Prefix, nearness},
@@ -40,34 +39,30 @@ pub use self::{
     permit::{Permit, Settling},
 };
 use self::{
-    health::{Access, Health},
+    health::Access,
     line::Lines,
+    roster::{Merge, Roster, Seat},
 };
 use crate::{
     attempt::Outcome,
     books::{Books, Over},
-    config::{Account, Settings},
+    config::Account,
     headers::Identity,
-    quota::{Booking, Candidate, Cost, Sharing, Store},
+    quota::{Booking, Candidate, Cost, QuotaGroups, Sharing, Store},
     warning::{Unheard, Warning},
 };
 
 /// The accounts of one pool and those who wait for them.
 #[derive(Debug)]
 pub struct Scheduler {
-    seats: Vec<Seat>,
-    /// Names of the quota groups, by index.
-    groups: Vec<Arc<str>>,
-    /// Of each quota group, the first in the settings of those that turned out to be the same: prompts find their homes by its
-    /// name, whichever account this process heard of first.
-    homes: Vec<AtomicUsize>,
-    /// The account that was the first to answer for each organization and project.
-    identified: Mutex<Vec<(Identity, usize)>>,
+    /// Locked for a few instructions by those who look, and while another one is made.
+    roster: RwLock<Arc<Roster>>,
+    groups: Arc<QuotaGroups>,
     /// Those that nobody has heard yet.
     warnings: Unheard,
     store: Arc<dyn Store>,
     lines: Lines,
-    /// Room came back, a limit was learned, or a place became free.
+    /// Room came back, a limit was learned, a place became free, or the accounts have changed.
     changed: Arc<Notify>,
     started: Instant,
     waiting: AtomicUsize,
@@ -85,32 +80,6 @@ struct Block {
     until_ms: f64,
 }
 
-/// One account as the scheduler sees it.
-#[derive(Debug)]
-struct Seat {
-    account: Account,
-    /// Index of its quota group in the pool; changes when it turns out to be another account's as well.
-    quota_group: AtomicUsize,
-    /// Set with the first answer that names its organization.
-    is_identified: OnceLock<()>,
-    slots: Option<Arc<Semaphore>>,
-    health: Mutex<Health>,
-    in_flight: AtomicUsize,
-}
-
-impl Seat {
-    fn health(&self) -> MutexGuard<'_, Health> {
-        // Health is changed by single assignments, so it is whole even after a panic.
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many more requests it may have in flight.
-    fn free_places(&self) -> usize {
-        let slots = self.slots.as_ref();
-        slots.map_or(usize::MAX, |slots| slots.available_permits())
-    }
-}
-
 /// A request for a permit.
 #[derive(Debug, Clone)]
 pub struct Want {
@@ -118,12 +87,12 @@ pub struct Want {
     pub model_group: Arc<str>,
     /// What it takes.
     pub cost: Cost,
-    /// Indices of the accounts that may serve it; `None` is all.
-    pub accounts: Option<Vec<usize>>,
+    /// Labels of the accounts that may serve it; `None` is all.
+    pub accounts: Option<Vec<Arc<str>>>,
     /// Accounts that refused it already.
-    pub refused_by: Vec<usize>,
+    pub refused_by: Vec<Arc<str>>,
     /// Accounts that it should not use again before a moment on the scheduler's clock.
-    pub held: Vec<(usize, f64)>,
+    pub held: Vec<(Arc<str>, f64)>,
     /// Its prompt's beginning, where that may be cached.
     pub prefix: Option<Prefix>,
     /// Send now, even where nothing is left.
@@ -139,10 +108,11 @@ pub struct Want {
 /// What the accounts can do for a want at this moment.
 #[derive(Debug, Default)]
 struct Candidates {
-    /// The accounts' indices, side by side with `lanes`.
-    accounts: Vec<usize>,
+    roster: Arc<Roster>,
+    /// Indices of seats in it, side by side with `lanes`.
+    seats: Vec<usize>,
     lanes: Vec<Candidate>,
-    /// Parked accounts, why and until when.
+    /// Seats of parked accounts, why and for how many milliseconds more.
     parked: Vec<(usize, Outcome, f64)>,
     /// Accounts that have spent a budget, which one, and for how many milliseconds more.
     over: Vec<(usize, Over, f64)>,
@@ -155,34 +125,11 @@ struct Candidates {
 }
 
 impl Scheduler {
-    /// A scheduler over the settings' accounts.
-    pub fn new(settings: &Settings, store: Arc<dyn Store>) -> Self {
-        let groups = quota_groups(&settings.accounts);
-        let seats = settings
-            .accounts
-            .iter()
-            .map(|account| {
-                let quota_group = groups
-                    .iter()
-                    .position(|group| *group == account.quota_group)
-                    .unwrap_or_default();
-                Seat {
-                    account: account.clone(),
-                    quota_group: AtomicUsize::new(quota_group),
-                    is_identified: OnceLock::new(),
-                    slots: account
-                        .max_concurrency
-                        .map(|most| Arc::new(Semaphore::new(most.get() as usize))),
-                    health: Mutex::default(),
-                    in_flight: AtomicUsize::new(0),
-                }
-            })
-            .collect();
+    /// A scheduler over the settings' accounts, and a store that knows the quota groups by the same numbers.
+    pub fn new(accounts: &[Arc<Account>], groups: Arc<QuotaGroups>, store: Arc<dyn Store>) -> Self {
         Scheduler {
-            seats,
-            homes: (0..groups.len()).map(AtomicUsize::new).collect(),
+            roster: RwLock::new(Arc::new(Roster::default().with(accounts, &groups))),
             groups,
-            identified: Mutex::default(),
             warnings: Unheard::default(),
             store,
             lines: Lines::default(),
@@ -203,54 +150,62 @@ impl Scheduler {
         self
     }
 
+    /// From now on these are the accounts. Those whose labels stay go on as they are, what is in flight ends where it was sent, and
+    /// whoever waits looks again at once.
+    pub fn update(&self, accounts: &[Arc<Account>]) {
+        {
+            let mut roster = self.roster.write().unwrap_or_else(PoisonError::into_inner);
+            *roster = Arc::new(roster.with(accounts, &self.groups));
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn roster(&self) -> Arc<Roster> {
+        // Rosters are replaced whole.
+        let roster = self.roster.read().unwrap_or_else(PoisonError::into_inner);
+        roster.clone()
+    }
+
     /// Takes note of the organization that an account's answer named. Accounts of one organization and project share its limits,
-    /// so an account that was taken for alone joins the group of the one that was seen first, with a warning.
-    pub fn identify(&self, account: usize, headers: &HeaderMap) {
-        let seat = &self.seats[account];
-        if seat.is_identified.get().is_some() {
+    /// so an account that was taken for alone joins the group of one that was seen before, with a warning.
+    fn identify(&self, seat: &Seat, headers: &HeaderMap) {
+        if seat.identity.is_some() {
             return;
         }
         let identity = Identity::from_headers(headers);
         // Without an organization nothing is proven.
-        if identity.organization.is_none() || seat.is_identified.set(()).is_err() {
+        if identity.organization.is_none() {
             return;
         }
-        let mut identified = self
-            .identified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match identified.iter().find(|(known, _)| *known == identity) {
-            Some((_, first)) if !seat.account.quota_group_is_given => {
-                let group = self.seats[*first].quota_group();
-                let own = seat.quota_group.swap(group, Ordering::Relaxed);
-                self.homes[group].fetch_min(own, Ordering::Relaxed);
-                if own != group {
-                    self.warn_of_merge(seat, &self.seats[*first], &identity);
-                }
-            }
-            Some(_) => {}
-            None => identified.push((identity, account)),
+        let merge = {
+            let mut roster = self.roster.write().unwrap_or_else(PoisonError::into_inner);
+            let Some((identified, merge)) = roster.identified(seat, identity) else {
+                return;
+            };
+            *roster = Arc::new(identified);
+            merge
+        };
+        if let Some(merge) = merge {
+            self.warn_of(&merge);
         }
-    }
-
-    fn home_name(&self, quota_group: usize) -> &str {
-        &self.groups[self.homes[quota_group].load(Ordering::Relaxed)]
     }
 
     /// Warns that an account has joined the quota group of another one.
-    fn warn_of_merge(&self, seat: &Seat, first: &Seat, identity: &Identity) {
-        let name = &self.groups[seat.quota_group()];
+    fn warn_of(&self, Merge { joined, first }: &Merge) {
+        let label = &first.account.label;
+        let name = self.groups.name(joined.quota_group);
         // A group may be named after its organization, whose id is for nobody's logs.
-        let mut ids = [&identity.organization, &first.account.organization]
-            .into_iter()
-            .flatten();
-        let name = match ids.any(|id| name.contains(id.as_str())) {
-            true => &first.account.label,
-            false => name,
-        };
-        let (joined, first) = (&seat.account.label, &first.account.label);
-        self.warnings
-            .add(Warning::quota_groups_merged(joined, first, name));
+        let identity = joined.identity.as_ref();
+        let named = identity.and_then(|identity| identity.organization.as_ref());
+        let ids = [named, first.account.organization.as_ref()];
+        let tells = |name: &Arc<str>| ids.iter().flatten().any(|id| name.contains(id.as_str()));
+        let name = name.filter(|name| !tells(name));
+        let name = name.as_ref().unwrap_or(label);
+        self.warnings.add(Warning::quota_groups_merged(
+            &joined.account.label,
+            label,
+            name,
+        ));
     }
 
     /// Takes the warnings that nobody has heard yet, oldest first: the 64 latest at most, and as many of the store's.
@@ -296,31 +251,33 @@ impl Scheduler {
 
     /// The accounts that could serve a want now.
     fn candidates(&self, want: &Want, now_ms: f64) -> Candidates {
-        let mut candidates = Candidates::default();
-        for (account, seat) in self.seats.iter().enumerate() {
-            if !want.allows(account) {
+        let roster = self.roster();
+        let mut candidates = Candidates {
+            roster: roster.clone(),
+            ..Candidates::default()
+        };
+        for (index, seat) in roster.seats.iter().enumerate() {
+            let label = &seat.account.label;
+            if !want.allows(label) {
                 continue;
             }
             let access = seat.health().access(&want.model_group, now_ms);
-            if self.is_left_out_by_budget(account, access, now_ms, &mut candidates) {
+            if self.is_left_out_by_budget(index, access, now_ms, &mut candidates) {
                 continue;
             }
             match access {
                 Access::Parked { until_ms, because } => {
-                    candidates
-                        .parked
-                        .push((account, because, until_ms - now_ms));
+                    candidates.parked.push((index, because, until_ms - now_ms));
                 }
                 Access::Open { .. } if seat.free_places() == 0 => candidates.busy += 1,
                 Access::Open { not_before_ms } => {
-                    let held = want.held.iter().filter(|(held, _)| *held == account);
-                    let not_before_ms = held.map(|(_, until)| *until).fold(not_before_ms, f64::max);
+                    let not_before_ms = want.held_until(label).fold(not_before_ms, f64::max);
                     let places = candidates.places;
                     candidates.places = places.saturating_add(seat.free_places());
-                    candidates.accounts.push(account);
+                    candidates.seats.push(index);
                     let mut lane = seat.candidate(&want.model_group, not_before_ms);
                     if let Some(prefix) = want.prefix {
-                        lane.affinity = nearness(prefix.hash, self.home_name(lane.quota_group));
+                        lane.affinity = nearness(prefix.hash, seat.home());
                     }
                     candidates.lanes.push(lane);
                 }
@@ -330,47 +287,20 @@ impl Scheduler {
     }
 }
 
-impl Seat {
-    fn quota_group(&self) -> usize {
-        self.quota_group.load(Ordering::Relaxed)
-    }
-
-    fn candidate(&self, model_group: &str, not_before_ms: f64) -> Candidate {
-        Candidate {
-            quota_group: self.quota_group(),
-            limits: self.account.limits.of(model_group),
-            weight: self.account.weight,
-            not_before_ms,
-            affinity: 0.0,
-        }
-    }
-}
-
 impl Want {
-    /// Indices of the accounts that may serve it; `None` is all.
-    fn usable_accounts(&self, of: usize) -> Option<Vec<usize>> {
-        let all = self.accounts.is_none() && self.refused_by.is_empty();
-        (!all).then(|| (0..of).filter(|account| self.allows(*account)).collect())
-    }
-
-    fn allows(&self, account: usize) -> bool {
+    fn allows(&self, account: &Arc<str>) -> bool {
         let allowed = self
             .accounts
             .as_ref()
-            .is_none_or(|allowed| allowed.contains(&account));
-        allowed && !self.refused_by.contains(&account)
+            .is_none_or(|allowed| allowed.contains(account));
+        allowed && !self.refused_by.contains(account)
     }
-}
 
-/// The names of the accounts' quota groups, by the index under which the store knows them.
-pub fn quota_groups(accounts: &[Account]) -> Vec<Arc<str>> {
-    let mut groups: Vec<Arc<str>> = Vec::new();
-    for account in accounts {
-        if !groups.contains(&account.quota_group) {
-            groups.push(account.quota_group.clone());
-        }
+    /// The moments before which it should not use an account again.
+    fn held_until(&self, account: &Arc<str>) -> impl Iterator<Item = f64> {
+        let held = self.held.iter().filter(move |(held, _)| held == account);
+        held.map(|(_, until_ms)| *until_ms)
     }
-    groups
 }
 
 /// A wait as a duration, rounded up so that nobody starts before its moment; tokio's timer counts whole milliseconds as well.

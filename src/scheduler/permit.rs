@@ -1,12 +1,13 @@
 //! The right to make one call: room on a lane, and a place among the account's concurrent requests.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
+use http::HeaderMap;
 
 use super::{Scheduler, Seat};
 use crate::{
     attempt::{Choice, Outcome},
+    config::Account,
     headers::Reading,
     outcome::LimitHit,
     quota::{Booking, Settlement, Unspent},
@@ -16,13 +17,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Permit {
     scheduler: Arc<Scheduler>,
-    account: usize,
+    seat: Arc<Seat>,
     // None once settled.
     booking: Option<Booking>,
     choice: Choice,
     sent: bool,
     is_probe: bool,
-    slot: Option<OwnedSemaphorePermit>,
 }
 
 /// What an answer says about a booking.
@@ -41,30 +41,40 @@ pub struct Settling {
 }
 
 impl Permit {
+    /// A permit for a booking on a seat that was entered for it.
     pub(super) fn new(
         scheduler: Arc<Scheduler>,
-        account: usize,
+        seat: Arc<Seat>,
         booking: Booking,
         choice: Choice,
-        slot: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        scheduler.seats[account]
-            .in_flight
-            .fetch_add(1, Ordering::Relaxed);
         Permit {
             scheduler,
-            account,
+            seat,
             booking: Some(booking),
             choice,
             sent: false,
             is_probe: false,
-            slot,
         }
     }
 
-    /// The account's index in the settings.
-    pub fn account(&self) -> usize {
-        self.account
+    /// The account, as the settings were when it was given.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.seat.account
+    }
+
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Goes on under the settings of now: another key of the same account.
+    pub(super) fn move_to(&mut self, seat: Arc<Seat>) {
+        self.seat = seat;
+    }
+
+    /// Takes note of the organization that the answer named.
+    pub fn identify(&self, headers: &HeaderMap) {
+        self.scheduler.identify(&self.seat, headers);
     }
 
     /// Why this account, and between which ones it was chosen.
@@ -97,7 +107,7 @@ impl Permit {
             return;
         };
         let now_ms = self.scheduler.now_ms();
-        self.seat()
+        self.seat
             .health()
             .note(&booking.model_group, settling.outcome, now_ms);
         self.close(booking, settling, now_ms);
@@ -120,14 +130,9 @@ impl Permit {
             now_ms,
         );
         // The place is free before anybody is woken: one who looked too early would sleep on.
-        self.slot = None;
-        self.seat().in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.seat.leave();
         // Somebody may start earlier now than it was told.
         self.scheduler.changed.notify_waiters();
-    }
-
-    fn seat(&self) -> &Seat {
-        &self.scheduler.seats[self.account]
     }
 }
 

@@ -32,23 +32,26 @@ fn spent(over: &Over) -> String {
 impl Scheduler {
     /// No account can serve the want; says why for each.
     pub(super) fn nobody(&self, want: &Want, candidates: &Candidates) -> Error {
+        let roster = &candidates.roster;
+        let allowed = want.accounts.iter().flatten();
+        let gone = allowed.filter(|label| roster.of(label).is_none());
         let mut reasons: Vec<String> = candidates
             .parked
             .iter()
-            .map(|(account, because, left_ms)| {
+            .map(|(seat, because, left_ms)| {
                 format!(
                     "{} is parked ({}; asked again in {:.0} s)",
-                    self.seats[*account].account.label,
+                    roster.seats[*seat].account.label,
                     because.name(),
                     left_ms / 1000.0
                 )
             })
-            .chain(want.refused_by.iter().map(|account| {
-                format!(
-                    "{} refused this request",
-                    self.seats[*account].account.label
-                )
-            }))
+            .chain(
+                want.refused_by
+                    .iter()
+                    .map(|label| format!("{label} refused this request")),
+            )
+            .chain(gone.map(|label| format!("{label} is not configured any more")))
             .chain(candidates.over.iter().map(|(_, over, _)| spent(over)))
             .collect();
         // All accounts have the pool's budget.

@@ -4,6 +4,7 @@ mod budget;
 mod choice;
 mod order;
 mod properties;
+mod update;
 
 use super::*;
 use crate::{
@@ -15,7 +16,8 @@ use crate::{
 
 fn scheduler(accounts: &str) -> Arc<Scheduler> {
     let settings = Settings::parse(&format!(r#"{{"accounts":{accounts}}}"#)).unwrap();
-    Arc::new(Scheduler::new(&settings, Arc::new(MemoryStore::new())))
+    let store = Arc::new(MemoryStore::new());
+    Arc::new(Scheduler::new(&settings.accounts, Arc::default(), store))
 }
 
 fn two_accounts() -> Arc<Scheduler> {
@@ -58,13 +60,13 @@ fn settled(permit: Permit, outcome: Outcome) {
     });
 }
 
-/// Admits, sends and settles; returns the account.
-async fn spend(scheduler: &Arc<Scheduler>, want: &Want) -> usize {
+/// Admits, sends and settles; returns the account's label.
+async fn spend(scheduler: &Arc<Scheduler>, want: &Want) -> Arc<str> {
     let mut permit = scheduler.admit(want).await.unwrap();
     permit.sending();
-    let account = permit.account();
+    let label = permit.account().label.clone();
     settled(permit, Outcome::Ok);
-    account
+    label
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +75,7 @@ async fn a_request_waits_exactly_until_the_first_account_has_room() {
     spend(&scheduler, &want(600.0)).await;
     spend(&scheduler, &want(500.0)).await;
     let started = Instant::now();
-    assert_eq!(spend(&scheduler, &want(400.0)).await, 1);
+    assert_eq!(&*spend(&scheduler, &want(400.0)).await, "b");
     // The second account has 100 tokens. Nothing is known of its charges, so the request and its margin are all that it can
     // hold: 500 are lacking, at 10 a second.
     assert_eq!(started.elapsed(), Duration::from_secs(50));
@@ -158,13 +160,13 @@ async fn force_goes_now_where_nothing_is_left() {
 async fn an_account_that_refused_its_key_is_left_out_and_asked_again_later() {
     let scheduler = two_accounts();
     let permit = scheduler.admit(&want(1.0)).await.unwrap();
-    let refused = permit.account();
+    let refused = permit.account().label.clone();
     settled(permit, Outcome::KeyRefused);
     for _ in 0..5 {
         assert_ne!(spend(&scheduler, &want(1.0)).await, refused);
     }
     let only = Want {
-        accounts: Some(vec![refused]),
+        accounts: Some(vec![refused.clone()]),
         ..want(1.0)
     };
     let error = scheduler.admit(&only).await.unwrap_err();
@@ -179,17 +181,17 @@ async fn a_held_account_is_passed_over_and_waited_for_where_there_is_no_other() 
     let scheduler = two_accounts();
     let until_ms = scheduler.now_ms() + 4_000.0;
     let held = Want {
-        held: vec![(0, until_ms)],
+        held: vec![("a".into(), until_ms)],
         ..want(1.0)
     };
     let started = Instant::now();
-    assert_eq!(spend(&scheduler, &held).await, 1);
+    assert_eq!(&*spend(&scheduler, &held).await, "b");
     assert_eq!(started.elapsed(), Duration::ZERO);
     let only = Want {
-        accounts: Some(vec![0]),
+        accounts: Some(vec!["a".into()]),
         ..held
     };
-    assert_eq!(spend(&scheduler, &only).await, 0);
+    assert_eq!(&*spend(&scheduler, &only).await, "a");
     assert_eq!(started.elapsed(), Duration::from_secs(4));
 }
 
@@ -215,7 +217,7 @@ async fn the_order_of_standings_is_the_order_of_choosing() {
         .standings(&"m".into(), want(100.0).cost)
         .await
         .unwrap();
-    let accounts: Vec<usize> = standings.iter().map(|standing| standing.account).collect();
+    let accounts: Vec<usize> = standings.iter().map(|standing| standing.place).collect();
     assert_eq!(accounts, [1, 0]);
     assert_eq!(standings[1].lane.tokens_left, Some(300.0));
 }
@@ -230,11 +232,8 @@ async fn a_burst_on_unknown_limits_starts_slowly_and_is_served() {
         tasks.push(tokio::spawn(async move {
             let mut permit = scheduler.admit(&want(1.0)).await.unwrap();
             permit.sending();
-            let under_way: usize = scheduler
-                .seats
-                .iter()
-                .map(|seat| seat.in_flight.load(Ordering::Relaxed))
-                .sum();
+            let seats = &scheduler.roster().seats;
+            let under_way: usize = seats.iter().map(|seat| seat.in_flight()).sum();
             let now = scheduler.now_ms();
             if now < 100.0 {
                 most.fetch_max(under_way, Ordering::Relaxed);
@@ -280,12 +279,16 @@ fn accounts_of_one_organization_are_found_to_share_its_limits() {
         r#"[{"label":"a","apiKey":"k"},{"label":"b","apiKey":"k"},{"label":"c","apiKey":"k"},
             {"label":"given","apiKey":"k","quotaGroup":"own"}]"#,
     );
-    scheduler.identify(0, &HeaderMap::new());
-    for (account, organization) in [(0, "org-x"), (1, "org-x"), (2, "org-y"), (3, "org-x")] {
-        scheduler.identify(account, &naming(organization));
+    scheduler.identify(&seat(&scheduler, "a"), &HeaderMap::new());
+    for (label, organization) in [
+        ("a", "org-x"),
+        ("b", "org-x"),
+        ("c", "org-y"),
+        ("given", "org-x"),
+    ] {
+        scheduler.identify(&seat(&scheduler, label), &naming(organization));
     }
-    let groups: Vec<usize> = scheduler.seats.iter().map(Seat::quota_group).collect();
-    assert_eq!(groups, [0, 0, 2, 3]);
+    assert_eq!(groups(&scheduler), [0, 0, 2, 3]);
     let warnings = scheduler.take_warnings();
     let [warning] = &warnings[..] else {
         panic!("{warnings:?}");
@@ -301,7 +304,7 @@ fn accounts_of_one_organization_are_found_to_share_its_limits() {
         warning.message
     );
     // Told once, also where more answers name the organization.
-    scheduler.identify(1, &naming("org-x"));
+    scheduler.identify(&seat(&scheduler, "b"), &naming("org-x"));
     assert!(scheduler.take_warnings().is_empty());
 }
 
@@ -310,12 +313,23 @@ fn a_warning_does_not_tell_the_id_of_the_organization_that_a_group_is_named_afte
     let scheduler = scheduler(
         r#"[{"label":"a","apiKey":"k","organization":"org-x"},{"label":"b","apiKey":"k"}]"#,
     );
-    scheduler.identify(0, &naming("org-x"));
-    scheduler.identify(1, &naming("org-x"));
+    for label in ["a", "b"] {
+        scheduler.identify(&seat(&scheduler, label), &naming("org-x"));
+    }
     let warnings = scheduler.take_warnings();
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].quota_group.as_deref(), Some("a"));
     assert!(!warnings[0].message.contains("org-x"), "{warnings:?}");
+}
+
+fn seat(scheduler: &Scheduler, label: &str) -> Arc<Seat> {
+    scheduler.roster().of(label).unwrap().clone()
+}
+
+/// The quota groups of all accounts.
+fn groups(scheduler: &Scheduler) -> Vec<usize> {
+    let seats = &scheduler.roster().seats;
+    seats.iter().map(|seat| seat.quota_group).collect()
 }
 
 /// The headers of an answer that names its organization.

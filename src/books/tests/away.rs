@@ -1,7 +1,11 @@
 //! Redis away, slow, or with less than it had: nothing is lost and nothing is counted twice.
 
 use super::{servers::Server, *};
-use crate::error::Code;
+use crate::{
+    books::{Amount, Grant},
+    config::Budget,
+    error::Code,
+};
 
 #[tokio::test]
 async fn a_crash_under_reports_loses_and_doubles_nothing() {
@@ -145,4 +149,39 @@ async fn a_redis_that_takes_no_writes_gets_them_later() {
     shop.settle().await;
     assert_eq!(text(&direct, "GET org_1:tokensUsed").await, "11");
     assert_eq!(shop.tokens().await, 11);
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_write_the_keys_of_others_still_has_usage_and_budgets() {
+    let server = Server::start(&[]);
+    let direct = at(&server);
+    text(
+        &direct,
+        "ACL SETUSER app on >pass ~orm:{shop:usage}:* +@all",
+    )
+    .await;
+    let mut as_app = target(&server);
+    as_app["username"] = json!("app");
+    as_app["password"] = json!("pass");
+    let shop = Shop::new(connection(&as_app, PATIENT), "");
+    shop.books.set_budgets(
+        Budget {
+            tokens_per_day: Some(100.0),
+            ..Budget::default()
+        },
+        &[],
+    );
+    for _ in 0..3 {
+        shop.count("org_1", "chat", 5);
+        let grant = shop
+            .books
+            .reserve(&"org_1".into(), Amount::new(1, None))
+            .await;
+        assert!(matches!(grant, Ok(Grant::Granted(_))), "{grant:?}");
+    }
+    assert_eq!(shop.tokens().await, 15);
+    assert_eq!(text(&direct, "EXISTS org_1:tokensUsed").await, "0");
+    text(&direct, "ACL SETUSER app ~*").await;
+    shop.settle().await;
+    assert_eq!(text(&direct, "GET org_1:tokensUsed").await, "15");
 }

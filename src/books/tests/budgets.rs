@@ -2,7 +2,7 @@
 
 use futures_util::{FutureExt, future::join_all};
 
-use super::{servers::Server, *};
+use super::{cluster::Masters, servers::Server, *};
 use crate::{
     books::{Amount, Grant, Reservation, Standing, day::DAY_MS, wire::STALE_MS},
     config::Budget,
@@ -95,6 +95,32 @@ async fn racing_processes_are_granted_what_there_is_and_no_more() {
             ("tokensPerDay", 1_000.0, None)
         );
         assert_eq!(over.until_ms, NOON + DAY_MS / 2.0);
+    }
+}
+
+#[tokio::test]
+async fn on_a_cluster_they_race_as_on_one_server() {
+    let masters = Masters::start().await;
+    let shops = [(); 2].map(|()| Shop::new(masters.connection(), "{app}:"));
+    bounded(&shops, 100.0);
+    let asks = (0..30).map(|ask| reserve(&shops[ask % 2], "a", 10));
+    let grants: Vec<_> = join_all(asks)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(grants.iter().flatten().count(), 10);
+    for (ask, reservation) in grants.into_iter().enumerate() {
+        if let Some(reservation) = reservation {
+            served(&shops[ask % 2], "a", 10, reservation);
+        }
+    }
+    for shop in &shops {
+        shop.settle().await;
+    }
+    for shop in &shops {
+        assert!(reserve(shop, "a", 1).await.unwrap().is_none());
+        assert!(matches!(shop.books.standing("a"), Standing::Over(_)));
     }
 }
 
@@ -235,6 +261,13 @@ async fn while_redis_is_away_every_process_has_its_share_of_what_was_left() {
         }
         assert!(reserve(shop, "a", 10).await.unwrap().is_none());
     }
+    // What was spent of a budget that is new, nobody can know.
+    shops[1].books.set_budgets(
+        tokens_per_day(1_000.0),
+        &[("b".into(), tokens_per_day(1.0))],
+    );
+    let error = reserve(&shops[1], "b", 1).await.unwrap_err();
+    assert_eq!(error.code(), Code::Store);
     server.restart();
     for shop in &shops {
         shop.settle().await;

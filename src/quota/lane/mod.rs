@@ -1,9 +1,11 @@
 //! One lane: the buckets of one quota group and one model group, and the block that a 429 puts on it.
 //!
-//! [`settle`] closes bookings: what their answers say is left corrects the books.
+//! [`settle`] closes bookings: what their answers say is left corrects the books. [`limits`] is how a lane follows the limits that
+//! the user and the answers name.
 //!
 //! `redis/script.lua` does the same in Redis; change both.
 
+mod limits;
 pub(super) mod settle;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,8 @@ pub(in crate::quota) const HOME_SHARE_OF_UNKNOWN: f64 = 200_000.0;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lane {
     buckets: [Option<Bucket>; 4],
+    /// The limit of each metric that the user named last.
+    configured: [Option<f64>; 4],
     /// Running sums of the corrections of each bucket.
     corrected: [f64; 4],
     /// All that was ever booked, and when the last of it is sent.
@@ -97,6 +101,7 @@ impl Lane {
                 let capacity = metric.configured(limits)?;
                 Some(Bucket::full(capacity, metric.window_ms(), now_ms))
             }),
+            configured: Metric::ALL.map(|metric| metric.configured(limits)),
             corrected: [0.0; 4],
             volume: Volume::default(),
             crowd: Crowd::default(),

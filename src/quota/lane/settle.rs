@@ -14,9 +14,8 @@
 //!
 //! `redis/script.lua` does the same in Redis; change both.
 
-use super::{Bucket, End, Lane, REQUESTS, TOKENS, Taken};
+use super::{End, Lane, REQUESTS, TOKENS, Taken};
 use crate::{
-    config::Limits,
     headers::{Meter, Reading},
     quota::{Unspent, learned::Learned, metric::Metric},
 };
@@ -30,18 +29,18 @@ pub(in crate::quota) const GAIN_UP: f64 = 0.3;
 pub(in crate::quota) const CONFIRMING_TRUST: f64 = 0.5;
 
 impl Lane {
-    /// Closes a booking with what its attempt's end taught. `configured` are the user's limits.
-    pub fn settle(&mut self, taken: &Taken, end: &End<'_>, configured: &Limits, now_ms: f64) {
+    /// Closes a booking with what its attempt's end taught.
+    pub fn settle(&mut self, taken: &Taken, end: &End<'_>, now_ms: f64) {
         self.unsettled = self.unsettled.saturating_sub(1);
         // What never got there is no answer.
         if end.unspent != Unspent::All {
             self.answers = self.answers.saturating_add(1);
         }
         self.tokens_are_told |= end.reading.tokens.remaining.is_some();
-        self.learn_limits(configured, end.reading, now_ms);
+        self.learn_limits(end.reading, now_ms);
         if let Some(hit) = end.limit_hit {
             let metric = Metric::of(hit.tokens, hit.window);
-            self.learn_limit(configured, metric, hit.limit, None, now_ms);
+            self.learn_limit(metric, hit.limit, None, now_ms);
         }
         for metric in Metric::ALL {
             match told(end.reading, metric) {
@@ -127,40 +126,6 @@ impl Lane {
             Metric::TokensPerMinute => true,
             Metric::TokensPerDay => self.buckets[Metric::TokensPerMinute as usize].is_none(),
             Metric::RequestsPerMinute | Metric::RequestsPerDay => false,
-        }
-    }
-
-    /// Learns limits from a response's headers. A configured limit stays unless the server's is smaller.
-    fn learn_limits(&mut self, configured: &Limits, reading: &Reading, now_ms: f64) {
-        for (tokens, meter) in [(false, reading.requests), (true, reading.tokens)] {
-            if let Some(limit) = meter.limit {
-                let metric = Metric::of(tokens, meter.window());
-                self.learn_limit(configured, metric, limit, meter.remaining, now_ms);
-            }
-        }
-    }
-
-    fn learn_limit(
-        &mut self,
-        configured: &Limits,
-        metric: Metric,
-        limit: f64,
-        remaining: Option<f64>,
-        now_ms: f64,
-    ) {
-        let limit = metric
-            .configured(configured)
-            .map_or(limit, |configured| configured.min(limit));
-        match &mut self.buckets[metric as usize] {
-            Some(bucket) if bucket.known_capacity() == Some(limit) => {}
-            Some(bucket) => bucket.set_capacity(limit, now_ms),
-            none => {
-                let mut bucket = Bucket::full(limit, metric.window_ms(), now_ms);
-                if let Some(remaining) = remaining {
-                    bucket.set_level(remaining, now_ms);
-                }
-                *none = Some(bucket);
-            }
         }
     }
 }

@@ -65,7 +65,7 @@ fn end(unspent: Unspent, reading: &Reading) -> End<'_> {
 }
 
 fn settle(lane: &mut Lane, taken: &Taken, unspent: Unspent, reading: &Reading, now_ms: f64) {
-    lane.settle(taken, &end(unspent, reading), &Limits::default(), now_ms);
+    lane.settle(taken, &end(unspent, reading), now_ms);
 }
 
 fn left(lane: &Lane, now_ms: f64) -> f64 {
@@ -135,7 +135,7 @@ fn unknown_limits_are_learned_and_configured_ones_only_lowered() {
     for (limit, known) in [(1_000.0, 500.0), (300.0, 300.0), (400.0, 400.0)] {
         let taken = lane.book(tokens(0.0), 0.0, 0.0);
         let reading = reading(limit, limit);
-        lane.settle(&taken, &end(Unspent::Nothing, &reading), &configured, 0.0);
+        lane.settle(&taken, &end(Unspent::Nothing, &reading), 0.0);
         assert_eq!(lane.limits(), (Some(10.0), Some(known)));
     }
 }
@@ -151,7 +151,7 @@ fn a_configured_limit_holds_where_the_servers_is_larger() {
             let taken = lane.book(tokens(1_000.0), 0.0, now_ms);
             sent += 1_000.0;
             let told = reading(60_000.0, 60_000.0 - sent);
-            lane.settle(&taken, &end(Unspent::Nothing, &told), &configured, now_ms);
+            lane.settle(&taken, &end(Unspent::Nothing, &told), now_ms);
         }
     }
     // A full bucket and what flows back in six seconds, less a margin.
@@ -249,4 +249,46 @@ fn a_lane_is_idle_only_when_nothing_would_be_forgotten() {
     settle(&mut lane, &taken, Unspent::Nothing, &UNKNOWN, 0.0);
     assert!(!lane.is_idle(100.0));
     assert!(lane.is_idle(6_000.0));
+}
+
+#[test]
+fn a_configured_limit_that_is_changed_counts_from_then_on_and_what_is_left_stays() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    lane.book(tokens(5_900.0), 0.0, 0.0);
+    lane.configure(&limits(60.0, 60_000.0), 0.0);
+    assert_eq!(lane.left(0.0), (Some(59.0), Some(100.0)));
+    assert_eq!(lane.left(1_000.0).1, Some(1_100.0));
+    lane.configure(&limits(10.0, 600.0), 1_000.0);
+    assert_eq!(lane.left(1_000.0), (Some(10.0), Some(600.0)));
+    // What is not named says nothing.
+    lane.configure(&Limits::default(), 1_000.0);
+    assert_eq!(lane.limits(), (Some(10.0), Some(600.0)));
+}
+
+#[test]
+fn a_smaller_limit_of_the_servers_stays_until_it_says_another() {
+    let mut lane = Lane::new(&limits(60.0, 6_000.0), 0.0);
+    let told = |lane: &mut Lane, limit| {
+        let taken = lane.book(tokens(1.0), 0.0, 0.0);
+        lane.settle(&taken, &end(Unspent::Nothing, &reading(limit, 100.0)), 0.0);
+    };
+    told(&mut lane, 500.0);
+    lane.configure(&limits(60.0, 9_000.0), 0.0);
+    assert_eq!(lane.limits().1, Some(500.0));
+    told(&mut lane, 20_000.0);
+    assert_eq!(lane.limits().1, Some(9_000.0));
+    lane.configure(&limits(60.0, 400.0), 0.0);
+    assert_eq!(lane.limits().1, Some(400.0));
+    lane.configure(&limits(60.0, 700.0), 0.0);
+    assert_eq!(lane.limits().1, Some(700.0));
+}
+
+#[test]
+fn a_limit_that_was_unknown_can_be_configured_later() {
+    let mut lane = Lane::new(&Limits::default(), 0.0);
+    let taken = lane.book(tokens(100.0), 0.0, 0.0);
+    lane.configure(&limits(60.0, 6_000.0), 0.0);
+    assert_eq!(lane.limits(), (Some(60.0), Some(6_000.0)));
+    lane.settle(&taken, &end(Unspent::All, &UNKNOWN), 0.0);
+    assert_eq!(lane.left(0.0), (Some(60.0), Some(6_000.0)));
 }

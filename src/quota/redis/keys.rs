@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
+use crate::quota::QuotaGroups;
+
 /// What names the lanes of a pool.
 #[derive(Debug)]
 pub(super) struct Keys {
     pool: String,
-    /// By the quota group's index.
-    groups: Vec<Arc<str>>,
+    groups: Arc<QuotaGroups>,
 }
 
 impl Keys {
-    pub(super) fn new(pool: &str, groups: Vec<Arc<str>>) -> Self {
+    pub(super) fn new(pool: &str, groups: Arc<QuotaGroups>) -> Self {
         Keys {
-            // A colon ends the pool's name, so that no pool can have the lanes of another.
-            pool: escaped(pool).replace(':', "%3A"),
+            pool: pool_name(pool),
             groups,
         }
     }
@@ -27,9 +27,9 @@ impl Keys {
     /// The key of a lane.
     pub(super) fn lane(&self, model_group: &str, quota_group: usize) -> String {
         let tag = self.tag(model_group);
-        match self.groups.get(quota_group) {
+        match self.groups.name(quota_group) {
             Some(name) => format!("{tag}:lane:{name}"),
-            // A group that came after the store was made has at least a lane of its own.
+            // A number without a name has at least a lane of its own.
             None => format!("{tag}:lane:#{quota_group}"),
         }
     }
@@ -37,6 +37,16 @@ impl Keys {
     fn tag(&self, model_group: &str) -> String {
         format!("orm:{{{}:{}}}", self.pool, escaped(model_group))
     }
+}
+
+/// The key of the settings that the processes of a pool share. No lane and no line has it: theirs do not end with the braces.
+pub fn settings_key(pool: &str) -> String {
+    format!("orm:{{{}:settings}}", pool_name(pool))
+}
+
+/// A colon ends the pool's name, so that no pool can have the keys of another.
+fn pool_name(pool: &str) -> String {
+    escaped(pool).replace(':', "%3A")
 }
 
 /// A name without braces, which would end the part of the key that decides on its slot.
@@ -52,15 +62,16 @@ mod tests {
 
     #[test]
     fn keys_are_readable_and_no_two_pools_share_any() {
-        let keys = Keys::new("shop", vec!["acme".into()]);
+        let keys = Keys::new("shop", Arc::new(["acme".into()].into_iter().collect()));
         assert_eq!(keys.line("gpt-4o"), "orm:{shop:gpt-4o}:line");
         assert_eq!(keys.lane("gpt-4o", 0), "orm:{shop:gpt-4o}:lane:acme");
         assert_eq!(keys.lane("gpt-4o", 1), "orm:{shop:gpt-4o}:lane:#1");
-        let odd = Keys::new("a:{b}", vec![]);
+        assert_eq!(settings_key("a:{b}"), "orm:{a%3A%7Bb%7D:settings}");
+        let odd = Keys::new("a:{b}", Arc::default());
         assert_eq!(odd.line("ft:c}"), "orm:{a%3A%7Bb%7D:ft:c%7D}:line");
         assert_ne!(
-            Keys::new("a:b", vec![]).line("c"),
-            Keys::new("a", vec![]).line("b:c")
+            Keys::new("a:b", Arc::default()).line("c"),
+            Keys::new("a", Arc::default()).line("b:c")
         );
     }
 }

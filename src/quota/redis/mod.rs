@@ -25,4 +25,4 @@ pub(super) mod tests;
 mod wire;
 
 pub(super) use self::batch::Charge;
-pub use self::{away::Away, store::RedisStore};
+pub use self::{away::Away, keys::settings_key, store::RedisStore};

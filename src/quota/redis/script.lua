@@ -16,6 +16,7 @@
 --   level:M, capacity:M, at_ms:M                   the bucket of metric M: `level` was left at `at_ms`
 --   capacity_is_known:M                            there and 0 where the capacity is only the most that was ever seen left
 --   corrected:M                                    the sum of its corrections
+--   configured                                     the limits that users named last, by metric; 0 where none was named
 --   volume                                         all that was booked: requests, estimated tokens, tokens, squares of tokens
 --   crowd, crowd_peak                              sent close together: requests, tokens, at_ms
 --   last_send_ms, first_booking_ms, blocked_until_ms, unsettled, answers, tokens_are_told
@@ -195,11 +196,11 @@ local function new_lane(place)
     last_send = -INFINITY, blocked_until = -INFINITY, first_booking = -INFINITY,
     unsettled = 0, answers = 0, tokens_are_told = false,
   }
-  local rpm, tpm, rpd, tpd = limits_of(place)
-  if rpm == rpm then lane[RPM] = full(RPM, rpm) end
-  if tpm == tpm then lane[TPM] = full(TPM, tpm) end
-  if rpd == rpd then lane[RPD] = full(RPD, rpd) end
-  if tpd == tpd then lane[TPD] = full(TPD, tpd) end
+  lane.configured = { limits_of(place) }
+  for metric = 1, 4 do
+    local limit = lane.configured[metric]
+    if limit == limit then lane[metric] = full(metric, limit) else lane.configured[metric] = 0 end
+  end
   return lane
 end
 
@@ -225,6 +226,7 @@ local function read_lane(place, flat)
     .. ',' .. (fields['at_ms:tokens_per_minute'] or '0')
     .. ',' .. (fields['capacity:tokens_per_minute'] or '0')
     .. ',' .. (fields['corrected:tokens_per_minute'] or '0')
+    .. ',' .. (fields.configured or '0,0,0,0')
     .. ']')
   local lane = {
     place = place, fields = fields, claims = {}, since = n[17], is_new = false,
@@ -236,6 +238,7 @@ local function read_lane(place, flat)
     },
     last_send = n[18], first_booking = n[19], blocked_until = n[20], unsettled = n[21], answers = n[22],
     tokens_are_told = fields.tokens_are_told == '1',
+    configured = { n[31], n[32], n[33], n[34] },
   }
   if rpm then
     lane[RPM] = bucket_of(RPM, n[25], n[23], n[24], not fields['capacity_is_known:requests_per_minute'], n[26])
@@ -274,6 +277,35 @@ local function touch(lane)
     lane.is_touched = true
     touched[#touched + 1] = lane
   end
+end
+
+local function configure(lane, metric, limit)
+  local before, bucket = lane.configured[metric], lane[metric]
+  if limit == before or limit ~= limit then return end
+  lane.configured[metric] = limit
+  lane.is_configured_anew = true
+  touch(lane)
+  lane.factor = nil
+  if not bucket then
+    lane[metric] = full(metric, limit)
+    return
+  end
+  if bucket.known and (before == 0 or bucket.capacity < before) and bucket.capacity < limit then limit = bucket.capacity end
+  set_capacity(bucket, limit)
+end
+
+-- The lane with the limits that the batch names for it.
+local function configured_lane_at(place)
+  local lane = lane_at(place)
+  if not lane.is_configured then
+    lane.is_configured = true
+    local rpm, tpm, rpd, tpd = limits_of(place)
+    configure(lane, RPM, rpm)
+    configure(lane, TPM, tpm)
+    configure(lane, RPD, rpd)
+    configure(lane, TPD, tpd)
+  end
+  return lane
 end
 
 local function cost_of(lane, estimate)
@@ -480,7 +512,7 @@ local function choose(ask, turn)
   local earliest, preferred, home, to_be, to_be_wait, metric, limit
   for index = 1, #candidates do
     local candidate = candidates[index]
-    local lane = lane_at(candidate.place)
+    local lane = configured_lane_at(candidate.place)
     local exceeded, capacity
     if not ask.force then
       exceeded, capacity = exceeded_by(lane, ask.requests, ask.tokens)
@@ -603,7 +635,7 @@ local function look(ask)
   local answer = {}
   for index = 1, #ask.candidates do
     local candidate = ask.candidates[index]
-    local lane = lane_at(candidate.place)
+    local lane = configured_lane_at(candidate.place)
     local wait, preference = rank(candidate, lane, ask, LAST)
     if exceeded_by(lane, ask.requests, ask.tokens) then wait = INFINITY end
     local rpm, tpm = lane[RPM], lane[TPM]
@@ -617,8 +649,8 @@ end
 -- The end of a booking ----------------------------------------------------------------------------------------------------
 
 local function learn_limit(lane, metric, limit, remaining)
-  local ours = select(metric, limits_of(lane.place))
-  if ours < limit then limit = ours end
+  local ours = lane.configured[metric]
+  if ours ~= 0 and ours < limit then limit = ours end
   lane.factor = nil
   local bucket = lane[metric]
   if not bucket then
@@ -771,7 +803,7 @@ end
 
 local function observe(operation)
   local place, requests, tokens, requests_left, tokens_left = unpack_doubles('<ddddd', operation, 2)
-  local lane = lane_at(place)
+  local lane = configured_lane_at(place)
   touch(lane)
   lane.factor = nil
   for metric = RPM, TPM do
@@ -882,6 +914,10 @@ local function save(lane)
     set(field, format('%.17g', value))
   end
   if lane.since ~= tonumber(fields.since_ms) then number('since_ms', lane.since) end
+  if lane.is_new or lane.is_configured_anew then
+    local limit = lane.configured
+    set('configured', format('%.17g, %.17g, %.17g, %.17g', limit[1], limit[2], limit[3], limit[4]))
+  end
   local kept = max(lane.blocked_until - now, 0)
   for metric = 1, 4 do
     local bucket = lane[metric]

@@ -27,7 +27,7 @@ use super::{
     processes::Processes,
 };
 use crate::{
-    quota::{Answer, Ask, Candidate, Observation, Settlement, Standing},
+    quota::{Answer, Ask, Candidate, Observation, QuotaGroups, Settlement, Standing},
     redis::Connection,
 };
 
@@ -41,9 +41,8 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store for the pool of this name. `groups` are the names of its quota groups, by their indices: those of one name
-    /// share their limits, in whatever process.
-    pub fn new(connection: Arc<Connection>, pool: &str, groups: Vec<Arc<str>>) -> Self {
+    /// A store for the pool of this name. Quota groups of one name share their limits, in whatever process.
+    pub fn new(connection: Arc<Connection>, pool: &str, groups: Arc<QuotaGroups>) -> Self {
         RedisStore {
             shared: Arc::new(Shared {
                 connection,

@@ -100,7 +100,8 @@ impl<'a> Packer<'a> {
 
     pub(super) fn settle(&mut self, settlement: &Settlement) {
         let booking = &settlement.booking;
-        let place = self.place(booking.quota_group, Some(booking.limits));
+        // Its limits are those of its ask, which can have changed since.
+        let place = self.place(booking.quota_group, None);
         let taken = &booking.taken;
         let mut words = Words::of(b's');
         words.numbers(&[

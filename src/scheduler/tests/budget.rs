@@ -33,7 +33,8 @@ impl Shop {
         let [a, b] = accounts.map(budget);
         books.set_budgets(budget(pool), &[("a".into(), a), ("b".into(), b)]);
         let settings = Settings::parse(r#"{"accounts":{"a":"k","b":"k"}}"#).unwrap();
-        let scheduler = Scheduler::new(&settings, Arc::new(MemoryStore::new()));
+        let store = Arc::new(MemoryStore::new());
+        let scheduler = Scheduler::new(&settings.accounts, Arc::default(), store);
         Shop {
             scheduler: Arc::new(scheduler.with_books(books.clone())),
             books,
@@ -67,10 +68,29 @@ async fn a_request_goes_to_an_account_that_may_still_spend() {
     let shop = Shop::new(None, [Some(100.0), None]);
     shop.used("a", 100);
     for _ in 0..3 {
-        assert_eq!(spend(&shop.scheduler, &want(1.0)).await, 1);
+        assert_eq!(&*spend(&shop.scheduler, &want(1.0)).await, "b");
     }
     *shop.now_ms.lock().unwrap() += HALF_A_DAY.as_secs_f64() * 1000.0;
-    assert_eq!(spend(&shop.scheduler, &want(1.0)).await, 0);
+    assert_eq!(&*spend(&shop.scheduler, &want(1.0)).await, "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_shows_an_account_that_has_spent_as_waiting_for_the_next_period() {
+    let shop = Shop::new(None, [Some(100.0), None]);
+    shop.used("a", 100);
+    let standings = shop
+        .scheduler
+        .standings(&"m".into(), want(1.0).cost)
+        .await
+        .unwrap();
+    let waits: Vec<_> = standings
+        .iter()
+        .map(|standing| (&*standing.account.label, standing.lane.wait_ms))
+        .collect();
+    assert_eq!(
+        waits,
+        [("b", 0.0), ("a", HALF_A_DAY.as_secs_f64() * 1000.0)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,7 +98,7 @@ async fn when_all_have_spent_a_request_fails_at_once_with_the_budget_and_the_nex
     let shop = Shop::new(Some(300.0), [Some(100.0), None]);
     shop.used("a", 100);
     let only_a = Want {
-        accounts: Some(vec![0]),
+        accounts: Some(vec!["a".into()]),
         ..want(1.0)
     };
     let error = shop.scheduler.admit(&only_a).await.unwrap_err();
@@ -110,7 +130,7 @@ async fn when_all_have_spent_a_request_fails_at_once_with_the_budget_and_the_nex
 async fn of_a_park_and_a_budget_the_one_that_ends_first_is_the_error() {
     let shop = Shop::new(None, [None, Some(100.0)]);
     let first = shop.scheduler.admit(&want(1.0)).await.unwrap();
-    assert_eq!(first.account(), 0);
+    assert_eq!(&*first.account().label, "a");
     settled(first, Outcome::KeyRefused);
     shop.used("b", 100);
     // The park is over in minutes, the day in hours.
@@ -137,13 +157,13 @@ async fn where_requests_in_flight_may_use_up_the_rest_a_request_waits_for_their_
         scheduler
             .admit(&want(1.0))
             .await
-            .map(|permit| permit.account())
+            .map(|permit| permit.account().label.clone())
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!waiting.is_finished());
     let started = Instant::now();
     drop(reservation);
-    assert_eq!(waiting.await.unwrap().unwrap(), 0);
+    assert_eq!(&*waiting.await.unwrap().unwrap(), "a");
     assert!(started.elapsed() <= Duration::from_millis(1));
 }
 

@@ -14,9 +14,9 @@ fn told(permit: &Permit) -> (Because, Vec<(&str, Option<u128>)>) {
     (choice.because, candidates.collect())
 }
 
-fn only(account: usize) -> Want {
+fn only(label: &str) -> Want {
     Want {
-        accounts: Some(vec![account]),
+        accounts: Some(vec![label.into()]),
         ..want(600.0)
     }
 }
@@ -29,20 +29,20 @@ async fn a_permit_tells_the_reason_and_when_each_account_could_have_started() {
     assert_eq!(told(&permit), (Because::MostRoom, both));
     drop(permit);
 
-    spend(&scheduler, &only(0)).await;
+    spend(&scheduler, &only("a")).await;
     let permit = scheduler.admit(&want(600.0)).await.unwrap();
     // The other one has nothing left, and refills 10 tokens a second.
     let both = vec![("b", Some(0)), ("a", Some(60_000))];
     assert_eq!(told(&permit), (Because::Earliest, both));
     drop(permit);
 
-    let permit = scheduler.admit(&only(1)).await.unwrap();
+    let permit = scheduler.admit(&only("b")).await.unwrap();
     assert_eq!(told(&permit), (Because::Only, vec![("b", Some(0))]));
     drop(permit);
 
     let forced = Want {
         force: true,
-        ..only(0)
+        ..only("a")
     };
     let permit = scheduler.admit(&forced).await.unwrap();
     assert_eq!(told(&permit), (Because::Forced, vec![("a", Some(60_000))]));
@@ -57,7 +57,7 @@ async fn an_account_that_cannot_take_the_request_has_no_wait() {
     );
     // The one of unknown limits has a request under way and no answer.
     let first = Want {
-        accounts: Some(vec![1]),
+        accounts: Some(vec!["new".into()]),
         ..want(100.0)
     };
     let _under_way = scheduler.admit(&first).await.unwrap();
@@ -70,14 +70,14 @@ async fn an_account_that_cannot_take_the_request_has_no_wait() {
 async fn accounts_that_are_parked_or_refused_it_are_no_candidates() {
     let scheduler = scheduler(r#"{"a": "k", "b": "k", "c": "k"}"#);
     let on_a = Want {
-        accounts: Some(vec![0]),
+        accounts: Some(vec!["a".into()]),
         ..want(1.0)
     };
     let mut permit = scheduler.admit(&on_a).await.unwrap();
     permit.sending();
     settled(permit, Outcome::KeyRefused);
     let refused = Want {
-        refused_by: vec![1],
+        refused_by: vec!["b".into()],
         ..want(1.0)
     };
     let permit = scheduler.admit(&refused).await.unwrap();

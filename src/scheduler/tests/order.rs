@@ -103,7 +103,7 @@ async fn a_caller_that_goes_away_while_it_waits_leaves_its_room_to_the_next() {
 async fn a_caller_that_may_only_use_a_busy_account_does_not_keep_others_from_a_free_one() {
     let scheduler = two_accounts();
     let only_first = Want {
-        accounts: Some(vec![0]),
+        accounts: Some(vec!["a".into()]),
         ..want(600.0)
     };
     spend(&scheduler, &only_first).await;
@@ -111,9 +111,9 @@ async fn a_caller_that_may_only_use_a_busy_account_does_not_keep_others_from_a_f
     let restricted = tokio::spawn(async move { spend(&waiting, &only_first).await });
     tokio::time::sleep(Duration::from_secs(1)).await;
     let started = Instant::now();
-    assert_eq!(spend(&scheduler, &want(600.0)).await, 1);
+    assert_eq!(&*spend(&scheduler, &want(600.0)).await, "b");
     assert_eq!(started.elapsed(), Duration::ZERO);
-    assert_eq!(restricted.await.unwrap(), 0);
+    assert_eq!(&*restricted.await.unwrap(), "a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,7 +193,7 @@ async fn no_cache_is_worth_more_than_the_callers_patience() {
     let at_first = |hash: &u64| nearness(*hash, "a") > nearness(*hash, "b");
     let hash = (0..).find(at_first).unwrap();
     let only_first = Want {
-        accounts: Some(vec![0]),
+        accounts: Some(vec!["a".into()]),
         ..want(590.0)
     };
     spend(&scheduler, &only_first).await;
@@ -202,13 +202,13 @@ async fn no_cache_is_worth_more_than_the_callers_patience() {
         patience: Duration::ZERO,
         ..want(5.0)
     };
-    assert_eq!(spend(&scheduler, &hurried).await, 1);
+    assert_eq!(&*spend(&scheduler, &hurried).await, "b");
     let patient = Want {
         patience: Duration::from_secs(10),
         ..hurried
     };
     let started = Instant::now();
-    assert_eq!(spend(&scheduler, &patient).await, 0);
+    assert_eq!(&*spend(&scheduler, &patient).await, "a");
     assert!(started.elapsed() > Duration::ZERO);
 }
 

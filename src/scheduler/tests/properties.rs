@@ -45,6 +45,57 @@ fn any_caller() -> impl Strategy<Value = Caller> {
     )
 }
 
+/// Other settings, from a moment on: what else there is beside the first account, and its key and bound on requests in flight.
+#[derive(Debug, Clone)]
+struct Update {
+    after_ms: u64,
+    others: Vec<u32>,
+    key: u32,
+    most_in_flight: u32,
+}
+
+fn any_update() -> impl Strategy<Value = Update> {
+    let others = proptest::sample::subsequence(vec![1, 2, 3], 0..=3);
+    (0_u64..15_000, others, 0_u32..3, 1_u32..4).prop_map(
+        |(after_ms, others, key, most_in_flight)| Update {
+            after_ms,
+            others,
+            key,
+            most_in_flight,
+        },
+    )
+}
+
+impl Update {
+    fn accounts(&self) -> Vec<Arc<Account>> {
+        let accounts: Vec<String> = [0]
+            .iter()
+            .chain(&self.others)
+            .map(|label| {
+                format!(
+                    r#"{{"label":"{label}","apiKey":"k{}","maxConcurrency":{},"limits":{{"*":{{"tokensPerMinute":6000}}}}}}"#,
+                    self.key, self.most_in_flight
+                )
+            })
+            .collect();
+        let json = format!(r#"{{"accounts":[{}]}}"#, accounts.join(","));
+        Settings::parse(&json).unwrap().accounts
+    }
+}
+
+/// Makes the updates one after the other; returns the seats that there ever were.
+async fn make(scheduler: Arc<Scheduler>, mut updates: Vec<Update>) -> Vec<Arc<Seat>> {
+    updates.sort_by_key(|update| update.after_ms);
+    let mut seats = scheduler.roster().seats.clone();
+    for update in updates {
+        let until_ms = update.after_ms as f64 - scheduler.now_ms();
+        tokio::time::sleep(milliseconds(until_ms)).await;
+        scheduler.update(&update.accounts());
+        seats.extend(scheduler.roster().seats.iter().cloned());
+    }
+    seats
+}
+
 /// Accounts of 6,000 tokens per minute.
 fn accounts(most_in_flight: &[Option<u32>]) -> Arc<Scheduler> {
     let accounts: Vec<String> = most_in_flight
@@ -144,10 +195,8 @@ proptest! {
                 prop_assert!(!stayed || fate.admitted_ms.is_finite(), "{caller:?}");
             }
             prop_assert_eq!(scheduler.waiting(), 0);
-            for (seat, most) in scheduler.seats.iter().zip(&most_in_flight) {
-                prop_assert_eq!(seat.in_flight.load(Ordering::Relaxed), 0);
-                let free = seat.slots.as_ref().map(|slots| slots.available_permits());
-                prop_assert_eq!(free, most.map(|most| most as usize));
+            for seat in &scheduler.roster().seats {
+                prop_assert_eq!(seat.in_flight(), 0);
             }
             // A minute after the last of it everything has flowed back, and no claim keeps anybody from it.
             tokio::time::sleep(Duration::from_secs(61)).await;
@@ -156,6 +205,28 @@ proptest! {
                 spend(&scheduler, &want(6_000.0)).await;
             }
             prop_assert_eq!(started.elapsed(), Duration::ZERO);
+            Ok(())
+        })?;
+    }
+
+    /// One account stays under its label, so that nobody is left without any.
+    #[test]
+    fn whoever_stays_is_served_whatever_changes_and_in_the_end_all_places_are_free(
+        updates in proptest::collection::vec(any_update(), 1..8),
+        callers in proptest::collection::vec(any_caller(), 1..40),
+    ) {
+        in_virtual_time(async {
+            let scheduler = accounts(&[None, Some(2)]);
+            let making = tokio::spawn(make(scheduler.clone(), updates));
+            let fates = fates(&scheduler, &callers).await;
+            for (caller, fate) in callers.iter().zip(fates) {
+                let stayed = caller.leaves_after_ms.is_none();
+                prop_assert!(!stayed || fate.admitted_ms.is_finite(), "{caller:?}");
+            }
+            prop_assert_eq!(scheduler.waiting(), 0);
+            for seat in making.await.unwrap() {
+                prop_assert_eq!(seat.in_flight(), 0);
+            }
             Ok(())
         })?;
     }

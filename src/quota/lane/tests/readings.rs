@@ -143,7 +143,7 @@ fn a_refusal_takes_the_servers_number_and_keeps_room_back() {
         reading: &reading,
         limit_hit: None,
     };
-    lane.settle(&taken, &refused, &Limits::default(), 0.0);
+    lane.settle(&taken, &refused, 0.0);
     assert!((left(&lane, 0.0) - 500.0).abs() < 1e-6);
     // The spread is taken to be larger: 0.6 × 400 for doubt, and 1.9 × 0.67 × 400 for chance, at 100 a second.
     let wait_ms = lane.wait_for(tokens(400.0), LAST, 0.0);
@@ -167,7 +167,7 @@ fn a_refusal_and_a_later_reading_leave_the_servers_number_in_whatever_order_they
                 reading: &readings[index],
                 limit_hit: None,
             };
-            lane.settle(&taken[index], &end, &Limits::default(), 1_000.0);
+            lane.settle(&taken[index], &end, 1_000.0);
         }
         assert!((left(&lane, 1_000.0) - 500.0).abs() < 1e-6, "{order:?}");
     }

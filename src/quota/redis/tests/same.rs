@@ -12,8 +12,8 @@ use crate::{
     headers::{Meter, Reading, Window},
     outcome::LimitHit,
     quota::{
-        Answer, Ask, Booking, Candidate, Cost, MemoryStore, Observation, Settlement, Standing,
-        Store, Unspent, redis::RedisStore,
+        Answer, Ask, Booking, Candidate, Cost, MemoryStore, Observation, QuotaGroups, Settlement,
+        Standing, Store, Unspent, redis::RedisStore,
     },
 };
 
@@ -39,9 +39,10 @@ impl History {
         let groups = random.usize(1..=4);
         let limits = (0..groups).map(|_| limits(&mut random)).collect();
         let names = (0..groups).map(|group| format!("group {group}").into());
+        let groups: QuotaGroups = names.collect();
         History {
             memory: MemoryStore::new(),
-            redis: RedisStore::new(connection.clone(), &format!("{seed}"), names.collect()).into(),
+            redis: RedisStore::new(connection.clone(), &format!("{seed}"), groups.into()).into(),
             limits,
             is_told: random.u32(..5) > 0,
             // Small times, and those of our days, which leave fewer digits behind the point.
@@ -57,12 +58,7 @@ impl History {
         if is_set_back {
             self.redis.set_clock(self.now_ms);
             for group in 0..self.limits.len() {
-                let ask = Ask {
-                    candidates: vec![self.candidate(group)],
-                    force: true,
-                    ..self.ask()
-                };
-                self.compare(&[ask]).await;
+                self.use_lane(group).await;
             }
         }
         for _ in 0..OPERATIONS {
@@ -72,6 +68,7 @@ impl History {
                 40..80 => self.settle_some(),
                 80..88 => self.observe(),
                 88..93 => self.withdraw(),
+                93..96 => self.change_limits().await,
                 _ => {}
             }
             // Also sees to it that all of this moment is done before the next one.
@@ -171,6 +168,22 @@ impl History {
         let claimant = self.claimant();
         self.memory.withdraw("m", claimant);
         self.redis.withdraw("m", claimant);
+    }
+
+    /// Of one group; the next ask brings them along. The lane has to be there before, in Redis as well.
+    async fn change_limits(&mut self) {
+        let group = self.random.usize(..self.limits.len());
+        self.use_lane(group).await;
+        self.limits[group] = limits(&mut self.random);
+    }
+
+    async fn use_lane(&mut self, group: usize) {
+        let ask = Ask {
+            candidates: vec![self.candidate(group)],
+            force: true,
+            ..self.ask()
+        };
+        self.compare(&[ask]).await;
     }
 
     async fn look(&mut self) {

@@ -8,16 +8,25 @@ use serde_json::json;
 use super::{cluster::Masters, servers::Server, *};
 use crate::{
     config::Limits,
-    quota::{Answer, Ask, Booking, Candidate, Cost, Settlement, Standing, redis::RedisStore},
+    quota::{
+        Answer, Ask, Booking, Candidate, Cost, QuotaGroups, Settlement, Standing, redis::RedisStore,
+    },
 };
 
 pub(in crate::quota) fn target(server: &Server) -> Json {
     json!({"tcp": {"host": "127.0.0.1", "port": server.port}})
 }
 
+fn groups<const COUNT: usize>(names: [&str; COUNT]) -> Arc<QuotaGroups> {
+    Arc::new(names.map(Arc::from).into_iter().collect())
+}
+
 pub(super) fn store(connection: Connection) -> RedisStore {
-    let groups = ["acme", "globex", "initech"].map(Arc::from).to_vec();
-    RedisStore::new(Arc::new(connection), "shop", groups)
+    RedisStore::new(
+        Arc::new(connection),
+        "shop",
+        groups(["acme", "globex", "initech"]),
+    )
 }
 
 pub(super) fn store_on(server: &Server) -> RedisStore {
@@ -110,9 +119,8 @@ async fn two_stores_never_give_the_same_room() {
 async fn a_quota_group_is_known_by_its_name_wherever_it_stands() {
     let server = Server::start(&[]);
     let one = store_on(&server);
-    let groups = ["initech", "acme"].map(Arc::from).to_vec();
     let connection = connection(&target(&server), PATIENT);
-    let other = RedisStore::new(Arc::new(connection), "shop", groups);
+    let other = RedisStore::new(Arc::new(connection), "shop", groups(["initech", "acme"]));
     booked(&one, &ask(1, 30_000.0, &[0])).await;
     let standings = look(&other, &[0, 1]).await;
     assert_eq!(standings[0].tokens_left, Some(60_000.0));
@@ -252,7 +260,7 @@ async fn nothing_lives_longer_than_the_store() {
     let server = Server::start(&[]);
     let direct = connection(&target(&server), PATIENT);
     let shared = Arc::new(connection(&target(&server), PATIENT));
-    let store = RedisStore::new(shared.clone(), "shop", vec!["acme".into()]);
+    let store = RedisStore::new(shared.clone(), "shop", groups(["acme"]));
     server.hang();
     let asked = ask(1, 100.0, &[0]);
     let mut asking = Box::pin(store.book(&asked, 0.0));

@@ -9,7 +9,7 @@ use crate::{
     error::Code,
     headers::{Meter, Reading, Window},
     quota::{
-        Answer, Ask, Booking, Metric, Settlement, SharedStore, Store, Unspent,
+        Answer, Ask, Booking, Metric, QuotaGroups, Settlement, SharedStore, Store, Unspent,
         redis::{
             Charge, RedisStore,
             tests::store::{ask, target},
@@ -31,8 +31,11 @@ const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 fn store_at(target: &Json, limits: TimeLimits, on_redis_down: OnRedisDown) -> SharedStore {
     let connection = Arc::new(connection(target, limits));
-    let groups = ["acme", "globex"].map(Arc::from).to_vec();
-    SharedStore::new(RedisStore::new(connection, "shop", groups), on_redis_down)
+    let groups: QuotaGroups = ["acme", "globex"].map(Arc::from).into_iter().collect();
+    SharedStore::new(
+        RedisStore::new(connection, "shop", groups.into()),
+        on_redis_down,
+    )
 }
 
 fn store_on(server: &Server) -> SharedStore {

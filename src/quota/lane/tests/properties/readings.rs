@@ -73,8 +73,7 @@ impl Pair {
             reading: told,
             limit_hit: None,
         };
-        self.lane
-            .settle(taken, &end, &Limits::default(), self.now_ms);
+        self.lane.settle(taken, &end, self.now_ms);
     }
 
     /// By how much the books say that more is left than there is.

@@ -25,7 +25,7 @@ pub(super) fn give_back(lane: &mut Lane, taken: &Taken, now_ms: f64) {
         reading: &UNKNOWN,
         limit_hit: None,
     };
-    lane.settle(taken, &end, &Limits::default(), now_ms);
+    lane.settle(taken, &end, now_ms);
 }
 
 fn is_full_somewhere(lane: &Lane, now_ms: f64) -> bool {
