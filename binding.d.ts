@@ -18,6 +18,10 @@ export declare class Completions {
   constructor(deliver: (arg: Batch) => void)
   /** Stops a call that was started as cancellable; nothing is delivered for it any more. */
   cancel(number: number): void
+  /** Reads on in a stream; ends with its next events under `number`, which can be cancelled. */
+  readStream(stream: number, number: number): void
+  /** Stops a stream that nobody reads any more. */
+  closeStream(stream: number): void
   /** Counts the tokens of a text; ends with the count. */
   countText(number: number, text: string, model: string): void
   /** Counts the prompt tokens of a chat request, given as JSON; ends with the count. */

@@ -244,8 +244,16 @@ export interface ChatData {
    * @default 1
    */
   temperature?: number
-  stream?: false | null
   [other: string]: unknown
+}
+
+/** The result of a chat that is streamed. */
+export interface ChatStreamResult extends Omit<ChatResult, 'tokensUsed' | 'output'> {
+  /** Null until the stream has ended. */
+  readonly tokensUsed: number | null
+  /** Null until the stream has ended, and where the price or the usage is unknown. */
+  readonly totalCost: number | null
+  output: ChatStream
 }
 
 export interface ChatResult {
@@ -279,11 +287,17 @@ export interface HttpOutput<Data> {
  * @throws {RequestManagerError} as a rejection, also for wrong arguments; `TypeError` for a wrong `redis`
  */
 export declare function createChat(
-  data: ChatData | ChatParamsOfAnyModel,
+  data: (ChatData | ChatParamsOfAnyModel) & { stream?: false | null },
   redis?: RedisSource,
   force?: 0 | 1,
   retryCount?: number,
 ): Promise<ChatResult>
+export declare function createChat(
+  data: (ChatData | ChatParamsOfAnyModel) & Streamed,
+  redis?: RedisSource,
+  force?: 0 | 1,
+  retryCount?: number,
+): Promise<ChatStreamResult>
 
 /** The drop-in form of an embeddings request. Other fields are passed on untouched. */
 export interface EmbeddingsData<Text extends string | string[] = string | string[]> {
@@ -360,9 +374,15 @@ export declare function processRedis(
 /** OpenAI's chat request; other fields are passed on untouched. */
 export interface ChatParams extends ChatParamsOfAnyModel {
   model: string
+  stream?: false | null
 }
 
-/** {@link ChatParams} where the model has a default. */
+/** {@link ChatParams} of an answer in chunks. */
+export interface ChatStreamParams extends ChatParamsOfAnyModel, Streamed {
+  model: string
+}
+
+/** What {@link ChatParams} and {@link ChatStreamParams} have in common, where the model has a default. */
 export interface ChatParamsOfAnyModel {
   model?: string
   messages: ChatMessage[]
@@ -371,7 +391,51 @@ export interface ChatParamsOfAnyModel {
   temperature?: number | null
   n?: number | null
   tools?: object[]
-  stream?: false | null
+  [other: string]: unknown
+}
+
+/** An answer that comes in chunks. */
+export interface Streamed {
+  stream: true
+  stream_options?: { include_usage?: boolean; [other: string]: unknown } | null
+}
+
+/**
+ * The chunks of an answer, to be read once. Nothing is read ahead: a slow reader slows OpenAI down. Leaving the loop (`break`, `return`,
+ * an exception) stops the upstream, and so does an abort, which rejects with the signal's reason. Until the first chunk a request fails
+ * over like any other; a stream that breaks off later rejects with `ERR_UPSTREAM`, or `ERR_TIMEOUT`, behind the chunks that came before.
+ * What was delivered counts as used.
+ */
+export interface ChatStream extends AsyncIterableIterator<ChatCompletionChunk> {
+  /** How it is served. `usage` and `cost` are null until the end; they are asked for, also where you do not ask. */
+  readonly served: Served
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** A part of OpenAI's answer. */
+export interface ChatCompletionChunk {
+  id: string
+  object: 'chat.completion.chunk' | 'text_completion' | (string & {})
+  created: number
+  model: string
+  /** Empty in the chunk that tells the usage, which comes where `stream_options.include_usage` asks for it. */
+  choices: ChatChunkChoice[]
+  usage?: TokenUsage | null
+  [other: string]: unknown
+}
+
+export interface ChatChunkChoice {
+  index: number
+  finish_reason: ChatChoice['finish_reason']
+  delta: {
+    role?: string
+    content?: string | null
+    refusal?: string | null
+    tool_calls?: object[]
+    [other: string]: unknown
+  }
+  /** Of a legacy completion, which has no `delta`. */
+  text?: string
   [other: string]: unknown
 }
 
@@ -591,6 +655,8 @@ export declare class RequestManager {
   constructor(constants: LegacyConstants)
   /** A chat completion. `served` is not enumerable, so that what is serialized is OpenAI's answer. */
   chat(params: ChatParams, options?: CallOptions): Promise<ChatCompletion & { readonly served: Served }>
+  /** A chat completion in chunks, as soon as the first has come. */
+  chat(params: ChatStreamParams, options?: CallOptions): Promise<ChatStream>
   /** Embeddings. `served` as with {@link RequestManager.chat}. */
   embed(params: EmbedParams, options?: CallOptions): Promise<EmbedResult & { readonly served: Served }>
   /** The account that a request should use now; a look, not a booking. `model` defaults to `gpt-3.5-turbo`, `tokens` to 1. */

@@ -17,6 +17,7 @@ import {
   processRedis,
   RequestManager,
   RequestManagerError,
+  type Served,
   type UsageRow,
   type WaitEvent,
   type WarningEvent,
@@ -70,6 +71,12 @@ async function accepted() {
   same<Because>(answer.served.because)
   same<Candidate[]>(answer.served.attempts[0].candidates)
   same<number | null>(answer.served.candidates[0].waitMs)
+  const stream = await manager.chat({ model: 'm', messages: [], stream: true, stream_options: { include_usage: true } })
+  for await (const chunk of stream) same<string | null | undefined>(chunk.choices[0].delta.content)
+  same<Served>(stream.served)
+  const streamed = await createChat({ text: 'Hi', stream: true })
+  for await (const chunk of streamed.output) same<string>(chunk.id)
+  same<number | null>(streamed.tokensUsed)
   same<number[]>((await manager.embed({ model: 'm', input: ['a'] })).data[0].embedding)
   same<number | null>((await manager.status({ model: 'm' })).accounts[0].tokensLeft)
   const [row] = await manager.usage({ from: new Date(), by: ['account'] })
@@ -132,8 +139,10 @@ async function refused() {
   await createChat({ text: 'Hi', maxTokens: '5' })
   // @ts-expect-error force is 0 or 1
   await createChat({ text: 'Hi' }, null, 2)
-  // @ts-expect-error streams are not supported
-  await createChat({ text: 'Hi', stream: true })
+  // @ts-expect-error what a stream used is known at its end
+  ;(await createChat({ text: 'Hi', stream: true })).tokensUsed + 1
+  // @ts-expect-error a stream has chunks, not an answer
+  ;(await createChat({ text: 'Hi', stream: true })).output.data
   // @ts-expect-error redis is no number
   await createChat({ text: 'Hi' }, 5)
   // @ts-expect-error text is required

@@ -29,11 +29,7 @@ const CASES = [
   ['createChat', [{ text: '' }], '`data.text` must be a non-empty string, got ""'],
   ['createChat', [{ text: 'a', maxTokens: -1 }], '`data.maxTokens` must be a positive integer, got -1'],
   ['createChat', [{ text: 'a', maxTokens: 2.5 }], '`data.maxTokens` must be a positive integer, got 2.5'],
-  [
-    'createChat',
-    [{ text: 'a', stream: true }],
-    '`data.stream` must be false or left out: streams are not supported by this version, got true',
-  ],
+  ['createChat', [{ text: 'a', stream: true, stream_options: 5 }], '`data.stream_options` must be an object, got 5'],
   ['createChat', [{ text: 'a' }, null, 2], '`force` must be a whole number from 0 to 1, got 2 (a number)'],
   ['createChat', [{ text: 'a' }, null, 'yes'], '`force` must be a whole number from 0 to 1, got "yes" (a string)'],
   ['createChat', [{ text: 'a' }, null, 0, -1], '`retryCount` must be a whole number from 0 to 100, got -1 (a number)'],

@@ -13,6 +13,8 @@ const MOST_CALLS = 0x7fffffff
 
 /** Open calls by number. */
 const open = new Map()
+/** Numbers that are streams' for as long as these are read. */
+const reserved = new Set()
 let lastNumber = 0
 
 // Open calls keep the process alive, as a pending fetch does; the queue itself does not. The timer never has anything to do.
@@ -49,7 +51,7 @@ async function call(start, signal) {
   signal?.throwIfAborted()
   do {
     lastNumber = (lastNumber % MOST_CALLS) + 1
-  } while (open.has(lastNumber))
+  } while (open.has(lastNumber) || reserved.has(lastNumber))
   const number = lastNumber
   const end = new Promise((resolve, reject) => {
     if (open.size === 0) keepAlive.ref()
@@ -95,4 +97,4 @@ class Failure {
 /** Tells an abort from a failure, whatever value the signal's reason is. */
 class Aborted {}
 
-module.exports = { binding, completions, call }
+module.exports = { binding, completions, reserved, call }

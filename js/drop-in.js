@@ -7,6 +7,7 @@ const { wrongArgument } = require('./errors.js')
 const { readEnd } = require('./events.js')
 const { openPool, openPoolFromEnvironment, run } = require('./pool.js')
 const { isClient, redisTarget } = require('./redis-source.js')
+const { readAnswer } = require('./stream.js')
 
 /** What `configure` was given; the environment's accounts without. */
 let configuration
@@ -53,14 +54,26 @@ function poolAt(target) {
 }
 
 async function createChat(data, redis, force, retryCount) {
-  const served = readEnd(await run(poolOf(redis), 'createChat', 'data', data, options(force, retryCount)))
-  return {
+  const json = await run(poolOf(redis), 'createChat', 'data', data, options(force, retryCount))
+  const { end: served, stream } = readAnswer(json)
+  const result = {
     prompt: typeof data.text === 'string' ? data.text : lastUserText(data.messages),
     org: served.org,
     remainingAvailableTokensThisMinute: served.remainingAvailableTokensThisMinute ?? Number.POSITIVE_INFINITY,
-    tokensUsed: served.tokensUsed,
-    totalCost: served.totalCost,
-    output: served.output,
+  }
+  if (stream === undefined) {
+    return { ...result, tokensUsed: served.tokensUsed, totalCost: served.totalCost, output: served.output }
+  }
+  return {
+    ...result,
+    // Known when the stream has ended.
+    get tokensUsed() {
+      return stream.served.usage?.totalTokens ?? null
+    },
+    get totalCost() {
+      return stream.served.cost
+    },
+    output: stream,
   }
 }
 

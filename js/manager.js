@@ -7,6 +7,7 @@ const { openPool, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { wrongArgument } = require('./errors.js')
 const { readEnd } = require('./events.js')
+const { readAnswer } = require('./stream.js')
 
 /** Several accounts used as one; see index.d.ts. */
 class RequestManager {
@@ -17,11 +18,13 @@ class RequestManager {
   }
 
   async chat(params, options) {
-    return answer(await run(this.#pool, 'chat', 'params', params, options ?? undefined))
+    const json = await run(this.#pool, 'chat', 'params', params, options ?? undefined)
+    const { end, stream } = readAnswer(json, options?.signal)
+    return stream ?? withServed(end)
   }
 
   async embed(params, options) {
-    return answer(await run(this.#pool, 'embed', 'params', params, options ?? undefined))
+    return withServed(readEnd(await run(this.#pool, 'embed', 'params', params, options ?? undefined)))
   }
 
   async determineKey(need = {}) {
@@ -88,8 +91,7 @@ function writable(changes) {
 }
 
 /** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */
-function answer(json) {
-  const { data, served } = readEnd(json)
+function withServed({ data, served }) {
   return Object.defineProperty(data, 'served', { value: served })
 }
 

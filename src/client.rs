@@ -34,6 +34,17 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// An answer of which the body is still to come.
+#[derive(Debug)]
+pub struct Opened {
+    /// HTTP status.
+    pub status: u16,
+    /// Response headers.
+    pub headers: HeaderMap,
+    response: Response,
+    idle: Duration,
+}
+
 /// Why there is no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -67,14 +78,14 @@ impl Client {
         }
     }
 
-    /// Posts a JSON body to `path` (beginning with a slash) and takes in the whole answer.
-    pub async fn post(
+    /// Posts a JSON body to `path` (beginning with a slash); returns when the response's headers are there.
+    pub async fn open(
         &self,
         account: &Account,
         path: &str,
         body: Bytes,
         timeouts: &Timeouts,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Opened, Failure> {
         let url = Url::parse(&format!("{}{path}", account.base_url))
             .map_err(|error| Failure::Connect(error.to_string()))?;
         let request = self
@@ -87,12 +98,11 @@ impl Client {
             .await
             .map_err(|_| Failure::FirstByte(timeouts.first_byte.as_millis()))?
             .map_err(failure)?;
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        Ok(Answer {
-            status,
-            headers,
-            body: whole_body(response, timeouts.idle).await?,
+        Ok(Opened {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            response,
+            idle: timeouts.idle,
         })
     }
 
@@ -130,29 +140,52 @@ fn build(connect: Duration) -> Result<reqwest::Client, Failure> {
         .map_err(|error| refuse(&error))
 }
 
-async fn whole_body(mut response: Response, idle: Duration) -> Result<Bytes, Failure> {
-    let mut whole = BytesMut::new();
-    let mut first = Bytes::new();
-    loop {
-        let chunk = timeout(idle, response.chunk())
+impl Opened {
+    /// Whether the body is a stream of server-sent events.
+    pub fn is_event_stream(&self) -> bool {
+        let kind = self.headers.get(http::header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        (200..300).contains(&self.status) && kind.starts_with("text/event-stream")
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        timeout(self.idle, self.response.chunk())
             .await
-            .map_err(|_| Failure::Idle(idle.as_millis()))?
-            .map_err(failure)?;
-        match chunk {
-            // Most answers arrive in one piece, which needs no copy.
-            None if whole.is_empty() => return Ok(first),
-            None => return Ok(whole.freeze()),
-            Some(chunk) if first.is_empty() => first = chunk,
-            Some(chunk) => {
-                if whole.is_empty() {
-                    whole.extend_from_slice(&first);
+            .map_err(|_| Failure::Idle(self.idle.as_millis()))?
+            .map_err(failure)
+    }
+
+    /// Takes in the whole body.
+    pub async fn whole(mut self) -> Result<Answer, Failure> {
+        let body = self.whole_body().await?;
+        Ok(Answer {
+            status: self.status,
+            headers: self.headers,
+            body,
+        })
+    }
+
+    async fn whole_body(&mut self) -> Result<Bytes, Failure> {
+        let mut whole = BytesMut::new();
+        let mut first = Bytes::new();
+        loop {
+            match self.piece().await? {
+                // Most answers arrive in one piece, which needs no copy.
+                None if whole.is_empty() => return Ok(first),
+                None => return Ok(whole.freeze()),
+                Some(piece) if first.is_empty() => first = piece,
+                Some(piece) => {
+                    if whole.is_empty() {
+                        whole.extend_from_slice(&first);
+                    }
+                    if whole.len() + piece.len() > LONGEST_BODY {
+                        return Err(Failure::Cut(format!(
+                            "the body is longer than {LONGEST_BODY} bytes"
+                        )));
+                    }
+                    whole.extend_from_slice(&piece);
                 }
-                if whole.len() + chunk.len() > LONGEST_BODY {
-                    return Err(Failure::Cut(format!(
-                        "the body is longer than {LONGEST_BODY} bytes"
-                    )));
-                }
-                whole.extend_from_slice(&chunk);
             }
         }
     }

@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 
 use crate::{
     error::{self, Code, Error},
-    manager::error_json,
+    manager::{Streaming, error_json},
     models,
     tokens::{self, ChatRequest},
 };
@@ -37,6 +37,30 @@ pub(super) struct Shared {
     // Weak: it does not keep the process alive; index.js does that while calls are open.
     wake: Wake,
     running: Mutex<HashMap<i32, AbortHandle>>,
+    /// Streams that are read, by the number of the call that they began with. Each is read by one caller at a time.
+    streams: Mutex<HashMap<i32, Arc<tokio::sync::Mutex<Streaming>>>>,
+}
+
+/// What a call ends with.
+pub(super) struct End {
+    text: String,
+    stream: Option<Box<Streaming>>,
+}
+
+impl From<String> for End {
+    fn from(text: String) -> Self {
+        End { text, stream: None }
+    }
+}
+
+impl From<Box<Streaming>> for End {
+    /// The call ends with the stream's head; its number is the stream's from then on.
+    fn from(stream: Box<Streaming>) -> Self {
+        End {
+            text: stream.head(),
+            stream: Some(stream),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +99,7 @@ impl Completions {
                 ended,
                 wake,
                 running: Mutex::default(),
+                streams: Mutex::default(),
             }),
         })
     }
@@ -87,6 +112,33 @@ impl Completions {
         if let Some(running) = running {
             running.abort();
         }
+        // It can have ended with a stream that nobody will hear of.
+        self.close_stream(number);
+    }
+
+    /// Reads on in a stream; ends with its next events under `number`, which can be cancelled.
+    #[napi]
+    pub fn read_stream(&self, stream: i32, number: i32) {
+        let shared = self.shared.clone();
+        let reading = lock(&self.shared.streams).get(&stream).cloned();
+        self.shared.run(number, true, async move {
+            let Some(reading) = reading else {
+                return Err(Error::new(Code::Closed, "the stream is closed"));
+            };
+            let read = reading.lock().await.next().await;
+            if !matches!(&read, Ok(events) if !events.is_last) {
+                lock(&shared.streams).remove(&stream);
+            }
+            Ok(End::from(read?.json))
+        });
+    }
+
+    /// Stops a stream that nobody reads any more.
+    #[napi]
+    pub fn close_stream(&self, stream: i32) {
+        // A statement of its own, so that the lock is not held while the stream is dropped.
+        let closed = lock(&self.shared.streams).remove(&stream);
+        drop(closed);
     }
 
     /// Counts the tokens of a text; ends with the count.
@@ -136,7 +188,7 @@ impl Shared {
         self: &Arc<Self>,
         number: i32,
         cancellable: bool,
-        call: impl Future<Output = error::Result<String>> + Send + 'static,
+        call: impl Future<Output = error::Result<impl Into<End>>> + Send + 'static,
     ) {
         let open = Open {
             number,
@@ -148,7 +200,7 @@ impl Shared {
         let mut running = cancellable.then(|| lock(&self.running));
         let task = spawn(async move {
             let end = call.await;
-            open.end(end);
+            open.end(end.map(Into::into));
         });
         if let Some(running) = &mut running {
             running.insert(number, task.abort_handle());
@@ -169,11 +221,11 @@ impl Shared {
 }
 
 impl Open {
-    fn end(mut self, end: error::Result<String>) {
+    fn end(mut self, end: error::Result<End>) {
         self.deliver(end);
     }
 
-    fn deliver(&mut self, end: error::Result<String>) {
+    fn deliver(&mut self, end: error::Result<End>) {
         self.ended = true;
         let is_cancelled =
             self.cancellable && lock(&self.shared.running).remove(&self.number).is_none();
@@ -181,7 +233,17 @@ impl Open {
             return;
         }
         match end {
-            Ok(text) => self.shared.push(self.number, text),
+            Ok(End { text, stream: None }) => self.shared.push(self.number, text),
+            Ok(End {
+                text,
+                stream: Some(stream),
+            }) => {
+                let stream = Arc::new(tokio::sync::Mutex::new(*stream));
+                lock(&self.shared.streams).insert(self.number, stream);
+                // The head is an object with fields.
+                let head = format!(r#"{{"stream":{},{}"#, self.number, &text[1..]);
+                self.shared.push(self.number, head);
+            }
             Err(error) => self.shared.push(-self.number, error_json(&error)),
         }
     }

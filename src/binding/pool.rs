@@ -5,11 +5,14 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
-use super::completions::{Completions, Shared};
+use super::completions::{Completions, End, Shared};
 use crate::{
     config::{CallOptions, Environment, RedisTarget, Settings, UpdateOptions},
     error::Result,
-    manager::{Manager, Need, Recorded, Request, chat_request, embeddings_request, error_json},
+    manager::{
+        Manager, Need, Recorded, Reply, Request, Served, chat_request, embeddings_request,
+        error_json,
+    },
     tokens::Endpoint,
 };
 
@@ -124,12 +127,12 @@ impl Pool {
 }
 
 async fn run(
-    manager: &Manager,
+    manager: &Arc<Manager>,
     operation: Operation,
     argument: String,
     options: Option<&str>,
     observed: bool,
-) -> Result<String> {
+) -> Result<End> {
     manager.follow();
     let settings = &*manager.settings();
     let drop_in = || {
@@ -143,41 +146,47 @@ async fn run(
     match operation {
         Operation::CreateChat => {
             let request = chat_request(argument, drop_in()?, settings)?;
-            Ok(manager.serve(&request).await?.to_chat_result())
+            Ok(end(manager.serve(&request).await?, Reply::to_chat_result))
         }
         Operation::CreateEmbeddings => {
             let request = embeddings_request(argument, drop_in()?, settings)?;
-            Ok(manager.serve(&request).await?.to_embeddings_result())
+            Ok(end(
+                manager.serve(&request).await?,
+                Reply::to_embeddings_result,
+            ))
         }
         Operation::Chat => {
             let request = Request::new(Endpoint::Chat, argument, of_class()?, settings)?;
-            Ok(manager.serve(&request).await?.to_class_result())
+            Ok(end(manager.serve(&request).await?, Reply::to_class_result))
         }
         Operation::Embed => {
             let request = Request::new(Endpoint::Embeddings, argument, of_class()?, settings)?;
-            Ok(manager.serve(&request).await?.to_class_result())
+            Ok(end(manager.serve(&request).await?, Reply::to_class_result))
         }
-        Operation::DetermineKey => manager.determine_key(&Need::parse(&argument)?).await,
+        Operation::DetermineKey => Ok(manager
+            .determine_key(&Need::parse(&argument)?)
+            .await?
+            .into()),
         Operation::Record => {
             Recorded::parse(&argument)?.enter(manager)?;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
-        Operation::Status => manager.status(&Need::parse(&argument)?).await,
-        Operation::Usage => manager.usage(&argument).await,
+        Operation::Status => Ok(manager.status(&Need::parse(&argument)?).await?.into()),
+        Operation::Usage => Ok(manager.usage(&argument).await?.into()),
         Operation::Flush => {
             manager.flush().await;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
         Operation::Update => {
             let options = options.map(UpdateOptions::parse).transpose()?;
             manager
                 .update(&argument, options.unwrap_or_default())
                 .await?;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
         Operation::Close => {
             manager.close().await;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
     }
 }
@@ -187,4 +196,17 @@ fn with_observed(options: Option<CallOptions>, observed: bool) -> CallOptions {
         observed,
         ..options.unwrap_or_default()
     }
+}
+
+/// A complete answer in the form that an operation gives it, or a stream.
+fn end(served: Served, form: impl FnOnce(&Reply) -> String) -> End {
+    match served {
+        Served::Reply(reply) => form(&reply).into(),
+        Served::Stream(stream) => stream.into(),
+    }
+}
+
+/// Of an operation that only ends.
+fn nothing() -> End {
+    "null".to_owned().into()
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::request::{Request, names, parse_object, refuse_stream, wrong};
+use super::request::{Request, names, parse_object, streaming, wrong};
 use crate::{
     body::{Body, quoted},
     config::{CallOptions, Settings},
@@ -22,7 +22,6 @@ pub const DEFAULT_EMBEDDINGS_MODEL: &str = "text-embedding-ada-002";
 /// What `createChat` sends for `data`.
 pub fn chat_request(json: String, options: CallOptions, settings: &Settings) -> Result<Request> {
     let mut body = parse_object(&json, "data")?;
-    refuse_stream(&body, "data")?;
     let requested = model(&body, DEFAULT_CHAT_MODEL)?;
     let sent = settings.sent_model(&requested).to_owned();
     let endpoint = if !body.has("text") && body.has("messages") {
@@ -132,6 +131,7 @@ fn finish(
     settings: &Settings,
 ) -> Result<Request> {
     body.set("model", quoted(sent_model));
+    let streaming = streaming(&mut body, endpoint, "data")?;
     let json = body.to_json();
     let (model, model_group) = names(sent_model, settings);
     Ok(Request {
@@ -140,6 +140,8 @@ fn finish(
         model,
         model_group,
         body: Bytes::from(json),
+        streams: streaming.streams,
+        hides_usage: streaming.hides_usage,
         options,
     })
 }

@@ -6,8 +6,41 @@ use serde_json::{Value, json};
 
 use crate::{
     attempt::{Attempt, Choice},
+    usage::Usage,
     warning::Warning,
 };
+
+/// How a request was served.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    /// Label of the account.
+    pub(super) account: &'a str,
+    pub(super) waited: Duration,
+    pub(super) attempts: &'a [Attempt],
+    pub(super) usage: Option<Usage>,
+    /// US dollars.
+    pub(super) cost: Option<f64>,
+    pub(super) request_id: Option<&'a str>,
+}
+
+pub(super) fn served_json(facts: &Facts<'_>) -> Value {
+    let choice = facts.attempts.last().map(|last| &last.choice);
+    json!({
+        "account": facts.account,
+        "waitedMs": milliseconds(facts.waited),
+        "attempts": attempts_json(facts.attempts),
+        "usage": facts.usage.map(|usage| json!({
+            "inputTokens": usage.input_tokens,
+            "cachedInputTokens": usage.cached_input_tokens,
+            "outputTokens": usage.output_tokens,
+            "totalTokens": usage.total_tokens,
+        })),
+        "cost": facts.cost,
+        "requestId": facts.request_id,
+        "because": choice.map(|choice| choice.because.name()),
+        "candidates": choice.map(candidates_json),
+    })
+}
 
 pub(super) fn attempts_json(attempts: &[Attempt]) -> Value {
     attempts
@@ -26,7 +59,7 @@ pub(super) fn attempts_json(attempts: &[Attempt]) -> Value {
         .collect()
 }
 
-pub(super) fn candidates_json(choice: &Choice) -> Value {
+fn candidates_json(choice: &Choice) -> Value {
     choice
         .candidates
         .iter()

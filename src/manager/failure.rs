@@ -59,6 +59,9 @@ fn said(request: &Request, last: &LastAttempt) -> String {
     let said = match (&last.answer, &last.verdict.error) {
         (Err(failure), _) => format!("did not answer: {failure}"),
         (Ok(answer), Some(error)) => format!("answered {}: {}", answer.status, error.message),
+        (Ok(answer), None) if last.verdict.outcome == Outcome::Broken && request.streams => {
+            format!("answered {} with no stream of events", answer.status)
+        }
         (Ok(answer), None) if last.verdict.outcome == Outcome::Broken => {
             format!(
                 "answered {} with a body that is no JSON object",

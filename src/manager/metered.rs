@@ -56,10 +56,24 @@ impl Metered {
     /// US dollars by the configured price of the requested or the sent model, else by our table; `None` where the price or
     /// the usage is unknown.
     pub(super) fn cost(&self, request: &Request, prices: &HashMap<String, Price>) -> Option<f64> {
-        let usage = self.usage.as_ref()?;
-        let tier = Tier::from_response(self.service_tier.as_deref());
-        price(request, tier, prices)?.cost(usage)
+        cost(
+            request,
+            self.usage.as_ref()?,
+            self.service_tier.as_deref(),
+            prices,
+        )
     }
+}
+
+/// US dollars for a usage that was served in a tier; `None` where the price is unknown.
+pub(super) fn cost(
+    request: &Request,
+    usage: &Usage,
+    service_tier: Option<&str>,
+    prices: &HashMap<String, Price>,
+) -> Option<f64> {
+    let tier = Tier::from_response(service_tier);
+    price(request, tier, prices)?.cost(usage)
 }
 
 /// US dollars for the prompt and the longest answers that a request allows; `None` where the price is unknown.

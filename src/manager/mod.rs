@@ -5,6 +5,7 @@
 
 mod arguments;
 mod dropin;
+mod exchange;
 mod facts;
 mod failure;
 mod live;
@@ -16,6 +17,8 @@ mod request;
 mod retry;
 mod serving;
 mod sharing;
+mod streaming;
+mod trail;
 
 use std::{
     sync::{
@@ -25,15 +28,19 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
     reply::{Reply, error_json},
     request::Request,
+    streaming::Streaming,
 };
-use self::{live::Live, serving::Trail, sharing::Sharing};
+use self::{live::Live, serving::Answered, sharing::Sharing, trail::Trail};
 use crate::{
     books::{Books, Clock, Shelf},
     config::{RedisTarget, Settings, SharedChanges, UpdateOptions},
@@ -126,16 +133,17 @@ impl Manager {
     }
 
     /// Serves a request: waits for room, sends, fails over, retries.
-    pub async fn serve(&self, request: &Request) -> Result<Reply> {
-        let _in_flight = InFlight::enter(self)?;
+    pub async fn serve(self: &Arc<Self>, request: &Request) -> Result<Served> {
+        let in_flight = InFlight::enter(self)?;
         let current = self.live.current();
         let timeouts = request
             .options
             .timeouts
             .unwrap_or(current.settings.timeouts);
+        let deadline = Instant::now() + timeouts.total;
         let mut trail = Trail::default();
-        let served = timeout(timeouts.total, self.attempts(request, &current, &mut trail)).await;
-        let served = match served {
+        let attempts = self.attempts(request, &current, &mut trail);
+        let served = match timeout_at(deadline, attempts).await {
             Ok(served) => served,
             Err(_) => Err(Error::new(
                 Code::Timeout,
@@ -144,17 +152,25 @@ impl Manager {
                     timeouts.total.as_millis()
                 ),
             )),
-        }
-        .map_err(|error| error.with_attempts(trail.into_attempts()));
+        };
+        let served = match served {
+            Ok(Answered::Whole(reply)) => Ok(Served::Reply(reply)),
+            Ok(Answered::Begun(begun)) => {
+                let streaming = begun.into_stream(request.clone(), current, deadline, in_flight);
+                Ok(Served::Stream(Box::new(streaming)))
+            }
+            Err(error) => Err(error.with_attempts(trail.into_attempts())),
+        };
         if !request.options.observed {
             return served;
         }
         let warnings = self.scheduler.take_warnings();
         match served {
-            Ok(reply) => Ok(Reply {
+            Ok(Served::Reply(reply)) => Ok(Served::Reply(Reply {
                 warnings: Some(warnings),
                 ..reply
-            }),
+            })),
+            Ok(Served::Stream(stream)) => Ok(Served::Stream(Box::new(stream.warning(warnings)))),
             Err(error) => Err(error.with_warnings(warnings)),
         }
     }
@@ -205,22 +221,37 @@ fn closed() -> Error {
     Error::new(Code::Closed, "this manager is closed; make a new one")
 }
 
-/// Counts a request as in flight for as long as it lives.
-struct InFlight<'a>(&'a Manager);
+/// What a request gets.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
+pub enum Served {
+    /// A complete answer.
+    Reply(Reply),
+    /// One that comes in events.
+    Stream(Box<Streaming>),
+}
 
-impl<'a> InFlight<'a> {
-    fn enter(manager: &'a Manager) -> Result<Self> {
+/// Counts a request as in flight for as long as it lives.
+#[derive(Debug)]
+struct InFlight(Arc<Manager>);
+
+impl InFlight {
+    fn enter(manager: &Arc<Manager>) -> Result<Self> {
         // Counted before looking: close() sets its flag before it counts, so one of the two sees the other.
         manager.in_flight.fetch_add(1, Ordering::SeqCst);
-        let entered = InFlight(manager);
+        let entered = InFlight(manager.clone());
         if manager.closed.load(Ordering::SeqCst) {
             return Err(closed());
         }
         Ok(entered)
     }
+
+    fn manager(&self) -> &Manager {
+        &self.0
+    }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for InFlight {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.idle.notify_waiters();

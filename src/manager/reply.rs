@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 
-use super::facts::{attempts_json, candidates_json, milliseconds, warnings_json};
+use super::facts::{Facts, attempts_json, served_json, warnings_json};
 use crate::{
     attempt::Attempt, body::quoted, client::Answer, error::Error, usage::Usage, warning::Warning,
 };
@@ -112,21 +112,13 @@ impl Reply {
     }
 
     fn served(&self) -> String {
-        let choice = self.attempts.last().map(|last| &last.choice);
-        json!({
-            "account": &*self.account,
-            "waitedMs": milliseconds(self.waited),
-            "attempts": attempts_json(&self.attempts),
-            "usage": self.usage.map(|usage| json!({
-                "inputTokens": usage.input_tokens,
-                "cachedInputTokens": usage.cached_input_tokens,
-                "outputTokens": usage.output_tokens,
-                "totalTokens": usage.total_tokens,
-            })),
-            "cost": self.cost,
-            "requestId": self.request_id,
-            "because": choice.map(|choice| choice.because.name()),
-            "candidates": choice.map(candidates_json),
+        served_json(&Facts {
+            account: &self.account,
+            waited: self.waited,
+            attempts: &self.attempts,
+            usage: self.usage,
+            cost: self.cost,
+            request_id: self.request_id.as_deref(),
         })
         .to_string()
     }

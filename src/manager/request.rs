@@ -31,6 +31,10 @@ pub struct Request {
     pub model_group: Arc<str>,
     /// JSON.
     pub body: Bytes,
+    /// Whether the answer comes in events.
+    pub streams: bool,
+    /// Whether the event that tells the usage is ours alone: the caller did not ask for it.
+    pub hides_usage: bool,
     /// What the caller set for this call.
     pub options: CallOptions,
 }
@@ -45,7 +49,6 @@ impl Request {
         settings: &Settings,
     ) -> Result<Self> {
         let mut body = parse_object(&json, "params")?;
-        refuse_stream(&body, "params")?;
         let requested = match body.get::<String>("model") {
             Some(model) if !model.is_empty() => model,
             _ => {
@@ -69,10 +72,11 @@ impl Request {
             return Err(wrong(&format!("params.{field}"), accepted, body.raw(field)));
         }
         let model = settings.sent_model(&requested);
-        let changed = (model != requested).then(|| {
+        if model != requested {
             body.set("model", quoted(model));
-            body.to_json()
-        });
+        }
+        let streaming = streaming(&mut body, endpoint, "params")?;
+        let changed = (model != requested || streaming.hides_usage).then(|| body.to_json());
         let (model, model_group) = names(model, settings);
         Ok(Request {
             endpoint,
@@ -80,6 +84,8 @@ impl Request {
             model,
             model_group,
             body: Bytes::from(changed.unwrap_or(json)),
+            streams: streaming.streams,
+            hides_usage: streaming.hides_usage,
             options,
         })
     }
@@ -147,16 +153,52 @@ pub(super) fn parse_object<'a>(json: &'a str, argument: &str) -> Result<Body<'a>
     Body::parse(json).map_err(|_| wrong(argument, "an object", given))
 }
 
-/// Streams need a reader on the other side of the boundary.
-pub(super) fn refuse_stream(body: &Body<'_>, argument: &str) -> Result<()> {
-    if body.get::<bool>("stream") == Some(true) {
+/// Whether an answer comes in events, and whether we alone want to know what it used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Streaming {
+    pub(super) streams: bool,
+    pub(super) hides_usage: bool,
+}
+
+/// Reads `stream`; has OpenAI tell the usage of a stream, which it only does when asked.
+pub(super) fn streaming(
+    body: &mut Body<'_>,
+    endpoint: Endpoint,
+    argument: &str,
+) -> Result<Streaming> {
+    if body.get::<bool>("stream") != Some(true) {
+        return Ok(Streaming::default());
+    }
+    if endpoint == Endpoint::Embeddings {
+        let argument = format!("{argument}.stream");
         return Err(wrong(
-            &format!("{argument}.stream"),
-            "false or left out: streams are not supported by this version",
+            &argument,
+            "left out for embeddings",
             body.raw("stream"),
         ));
     }
-    Ok(())
+    let given = body.raw("stream_options").unwrap_or("null").to_owned();
+    let mut options = Body::parse(match given.as_str() {
+        "null" => "{}",
+        given => given,
+    })
+    .map_err(|_| {
+        let argument = format!("{argument}.stream_options");
+        wrong(&argument, "an object", Some(&given))
+    })?;
+    if options.get::<bool>("include_usage") == Some(true) {
+        return Ok(Streaming {
+            streams: true,
+            hides_usage: false,
+        });
+    }
+    options.set("include_usage", "true");
+    let options = options.to_json();
+    body.set("stream_options", options);
+    Ok(Streaming {
+        streams: true,
+        hides_usage: true,
+    })
 }
 
 /// An error about an argument: its name, the accepted form, the value.

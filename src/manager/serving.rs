@@ -5,69 +5,29 @@ use std::{mem, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Manager, Reply, Request,
+    InFlight, Manager, Reply, Request,
+    exchange::{exchange, unspent, verdict_of},
     failure::{failed, gave_up},
     live::Current,
     metered::{Metered, estimated_cost},
     prefix::wanted_prefix,
     reply::request_id,
     retry::{Next, Tries},
+    streaming::{self, Events, Open, Streaming},
+    trail::{Trail, UnderWay},
 };
 use crate::{
-    attempt::{Attempt, Choice, Outcome},
+    attempt::Outcome,
     books::{Amount, Counts, Entry, Grant, Reservation},
     client::{Answer, Failure},
     config::{Account, CallOptions, Settings},
     error::Result,
     headers::Reading,
-    outcome::{Verdict, judge},
-    quota::{Cost, Unspent},
-    scheduler::{Order, Permit, Settling, Want},
+    outcome::Verdict,
+    quota::Cost,
+    scheduler::{Order, Permit, Settling, Slot, Want},
     tokens::Estimate,
 };
-
-/// The calls of one request so far.
-#[derive(Debug, Default)]
-pub(super) struct Trail {
-    attempts: Vec<Attempt>,
-    waited: Duration,
-    under_way: Option<UnderWay>,
-}
-
-/// A call that was sent and has no answer yet.
-#[derive(Debug)]
-struct UnderWay {
-    account: Arc<str>,
-    /// Before it.
-    waited: Duration,
-    choice: Choice,
-    sent: Instant,
-}
-
-impl Trail {
-    /// The calls that were made; one still under way was given up.
-    pub(super) fn into_attempts(mut self) -> Vec<Attempt> {
-        if let Some(under_way) = &self.under_way {
-            let took = under_way.sent.elapsed();
-            self.ended(Outcome::Aborted, None, took);
-        }
-        self.attempts
-    }
-
-    /// Notes how the call under way ended.
-    fn ended(&mut self, outcome: Outcome, status: Option<u16>, took: Duration) {
-        if let Some(under_way) = self.under_way.take() {
-            self.attempts.push(Attempt {
-                account: under_way.account,
-                outcome,
-                status,
-                waited: under_way.waited,
-                took,
-                choice: under_way.choice,
-            });
-        }
-    }
-}
 
 /// A request, and what it is served by: the settings of the moment when it began.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +43,45 @@ pub(super) struct LastAttempt {
     pub(super) account: Arc<Account>,
     pub(super) verdict: Verdict,
     pub(super) answer: Result<Answer, Failure>,
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
+pub(super) enum Answered {
+    Whole(Reply),
+    Begun(Box<Begun>),
+}
+
+/// An answer whose first event has come.
+#[derive(Debug)]
+pub(super) struct Begun {
+    events: Events,
+    served: streaming::Served,
+    estimate: Estimate,
+    reservation: Option<Reservation>,
+    slot: Option<Slot>,
+}
+
+impl Begun {
+    /// The stream that the caller reads.
+    pub(super) fn into_stream(
+        self,
+        request: Request,
+        current: Arc<Current>,
+        deadline: Instant,
+        in_flight: InFlight,
+    ) -> Streaming {
+        let open = Open {
+            request,
+            estimate: self.estimate,
+            current,
+            reservation: self.reservation,
+            slot: self.slot,
+            in_flight,
+        };
+        Streaming::new(self.events, self.served, deadline, open)
+    }
 }
 
 /// An attempt whose answer goes to the caller.
@@ -106,7 +105,7 @@ impl Manager {
         request: &Request,
         current: &Current,
         trail: &mut Trail,
-    ) -> Result<Reply> {
+    ) -> Result<Answered> {
         let estimate = &request.estimate().await;
         let call = Call {
             request,
@@ -160,7 +159,7 @@ impl Manager {
             };
             let admitted = (permit, reservation);
             let attempt = match self.attempt(&call, admitted, waited, trail, &tries).await {
-                Ok(reply) => return Ok(reply),
+                Ok(answered) => return Ok(answered),
                 Err(attempt) => attempt,
             };
             match tries.after(&attempt.verdict, fastrand::f64()) {
@@ -210,7 +209,7 @@ impl Manager {
         waited: Duration,
         trail: &mut Trail,
         tries: &Tries,
-    ) -> Result<Reply, LastAttempt> {
+    ) -> Result<Answered, LastAttempt> {
         let Call {
             request, current, ..
         } = *call;
@@ -225,15 +224,15 @@ impl Manager {
             choice: permit.choice().clone(),
             sent,
         });
-        let answer = current
-            .client
-            .post(&account, request.path(), request.body.clone(), &timeouts)
-            .await;
+        let (answer, events) = match exchange(request, &current.client, &account, &timeouts).await {
+            Ok((answer, events)) => (Ok(answer), events),
+            Err(failure) => (Err(failure), None),
+        };
         let took = sent.elapsed();
         let mut verdict = verdict_of(&answer);
         let mut metered = None;
-        if let (Ok(answer), Outcome::Ok) = (&answer, verdict.outcome) {
-            metered = Metered::parse(&answer.body);
+        if let (Ok(answer), Outcome::Ok, None) = (&answer, verdict.outcome, &events) {
+            metered = Metered::parse(&answer.body).filter(|_| !request.streams);
             if metered.is_none() {
                 verdict.outcome = Outcome::Broken;
             }
@@ -251,15 +250,33 @@ impl Manager {
                 .wait
                 .unwrap_or_else(|| tries.block_without_word(fastrand::f64()))
         });
-        permit.settle(Settling {
+        let settling = Settling {
             outcome: verdict.outcome,
             unspent: unspent(&verdict, &answer),
             reading,
             limit_hit: verdict.limit_hit,
             block_ms: block.map(|block| block.as_secs_f64() * 1000.0),
-        });
+        };
         let status = answer.as_ref().ok().map(|answer| answer.status);
         trail.ended(verdict.outcome, status, took);
+        if let (Some(events), Ok(answer)) = (events, &answer) {
+            return Ok(Answered::Begun(Box::new(Begun {
+                events,
+                served: streaming::Served {
+                    account: account.label.clone(),
+                    tokens_left,
+                    requests_left,
+                    waited: trail.waited,
+                    attempts: mem::take(&mut trail.attempts),
+                    request_id: request_id(answer),
+                    warnings: None,
+                },
+                estimate: *call.estimate,
+                reservation,
+                slot: permit.settle_and_stay(settling),
+            })));
+        }
+        permit.settle(settling);
         match (answer, metered) {
             (Ok(answer), Some(metered)) => {
                 let served = ServedAttempt {
@@ -270,7 +287,7 @@ impl Manager {
                     requests_left,
                     reservation,
                 };
-                Ok(self.reply(call, served, trail))
+                Ok(Answered::Whole(self.reply(call, served, trail)))
             }
             (answer, _) => Err(LastAttempt {
                 account,
@@ -351,31 +368,4 @@ fn allowed(labels: Option<&[String]>, settings: &Settings) -> Result<Option<Vec<
         Ok(account.label.clone())
     });
     Ok(Some(accounts.collect::<Result<_>>()?))
-}
-
-fn verdict_of(answer: &Result<Answer, Failure>) -> Verdict {
-    match answer {
-        Ok(answer) => judge(answer.status, &answer.headers, &answer.body),
-        Err(_) => Verdict {
-            outcome: Outcome::Broken,
-            should_retry: None,
-            wait: None,
-            limit_hit: None,
-            error: None,
-        },
-    }
-}
-
-/// What OpenAI has not counted of a booking.
-fn unspent(verdict: &Verdict, answer: &Result<Answer, Failure>) -> Unspent {
-    match (verdict.outcome, answer) {
-        (_, Err(Failure::Connect(_))) => Unspent::All,
-        // A refusal on requests takes nothing.
-        (Outcome::Limited, _) if verdict.limit_hit.is_some_and(|hit| !hit.tokens) => Unspent::All,
-        (Outcome::Limited | Outcome::TooLarge, _) => Unspent::Tokens,
-        // Refused at the door, before any limit.
-        (Outcome::KeyRefused | Outcome::ModelRefused | Outcome::OutOfMoney, _) => Unspent::All,
-        // Failed requests count toward the limits.
-        _ => Unspent::Nothing,
-    }
 }

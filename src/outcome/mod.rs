@@ -71,6 +71,26 @@ pub fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Verdict {
     }
 }
 
+/// What an event of a stream says went wrong, without secrets.
+pub fn error_of_event(event: &[u8]) -> Option<UpstreamError> {
+    error_object(event).map(|error| error.map_texts(redact))
+}
+
+/// The status that an answer would have had which is an event with an error instead. It was too late for one.
+pub fn status_of_event(event: &[u8]) -> u16 {
+    let error = error_object(event);
+    let words = error.map(|error| (error.code, error.kind));
+    let (code, kind) = words.unwrap_or_default();
+    let says = |word: &str| code.as_deref() == Some(word) || kind.as_deref() == Some(word);
+    if says("rate_limit_exceeded") || OUT_OF_MONEY.iter().any(|word| says(word)) {
+        429
+    } else if says("invalid_request_error") || says("invalid_prompt") {
+        400
+    } else {
+        500
+    }
+}
+
 /// Codes and types that mean an empty purse. The first is OpenAI's until 2026, the next four its successors.
 const OUT_OF_MONEY: &[&str] = &[
     "insufficient_quota",

@@ -36,7 +36,7 @@ pub use self::{
     affinity::{Prefix, nearness},
     line::{ASKERS, Order},
     look::AccountStanding,
-    permit::{Permit, Settling},
+    permit::{Permit, Settling, Slot},
 };
 use self::{
     health::Access,

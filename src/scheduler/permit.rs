@@ -20,6 +20,8 @@ pub struct Permit {
     seat: Arc<Seat>,
     // None once settled.
     booking: Option<Booking>,
+    // None once it is free, or somebody else's.
+    slot: Option<Slot>,
     choice: Choice,
     sent: bool,
     is_probe: bool,
@@ -48,10 +50,15 @@ impl Permit {
         booking: Booking,
         choice: Choice,
     ) -> Self {
+        let slot = Slot {
+            scheduler: scheduler.clone(),
+            seat: seat.clone(),
+        };
         Permit {
             scheduler,
             seat,
             booking: Some(booking),
+            slot: Some(slot),
             choice,
             sent: false,
             is_probe: false,
@@ -113,6 +120,13 @@ impl Permit {
         self.close(booking, settling, now_ms);
     }
 
+    /// Closes the booking of a request whose answer goes on; returns its place, for as long as it does.
+    pub fn settle_and_stay(mut self, settling: Settling) -> Option<Slot> {
+        let slot = self.slot.take();
+        self.settle(settling);
+        slot
+    }
+
     fn close(&mut self, booking: Booking, settling: Settling, now_ms: f64) {
         if let Some(block_ms) = settling.block_ms {
             self.scheduler
@@ -129,9 +143,25 @@ impl Permit {
             },
             now_ms,
         );
+        match self.slot.take() {
+            Some(slot) => drop(slot),
+            // Somebody may start earlier now than it was told.
+            None => self.scheduler.changed.notify_waiters(),
+        }
+    }
+}
+
+/// A place among the account's concurrent requests; free again when it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    scheduler: Arc<Scheduler>,
+    seat: Arc<Seat>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
         // The place is free before anybody is woken: one who looked too early would sleep on.
         self.seat.leave();
-        // Somebody may start earlier now than it was told.
         self.scheduler.changed.notify_waiters();
     }
 }

@@ -1,0 +1,126 @@
+// @ts-check
+'use strict'
+
+// An answer that comes in events. One call into the native side, and one turn of this thread, brings all that have come since the
+// last; nothing is read ahead of the caller by more than that.
+
+const { completions, reserved, call } = require('./calls.js')
+const { readEnd } = require('./events.js')
+
+/** Streams that nobody holds any more are stopped. */
+const abandoned = new FinalizationRegistry(stop)
+
+/** @param {number} number */
+function stop(number) {
+  completions.closeStream(number)
+  reserved.delete(number)
+}
+
+/** The chunks of a chat, to be read once; see index.d.ts. */
+class ChatStream {
+  #number
+  #signal
+  /** Chunks that have come and were not taken. */
+  #chunks = []
+  #taken = 0
+  #isOver = false
+  #onAbort
+  #served
+
+  /**
+   * @param {number} number of the call that it began with
+   * @param {object} served
+   * @param {AbortSignal} [signal]
+   */
+  constructor(number, served, signal) {
+    this.#number = number
+    this.#served = served
+    this.#signal = signal
+    reserved.add(number)
+    abandoned.register(this, number, this)
+    if (signal === undefined) return
+    // Weak: a signal that lives on must not keep the stream.
+    const stream = new WeakRef(this)
+    this.#onAbort = () => {
+      const held = stream.deref()
+      if (held !== undefined) held.#end(true)
+    }
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get served() {
+    return this.#served
+  }
+
+  async next() {
+    while (this.#taken === this.#chunks.length) {
+      this.#signal?.throwIfAborted()
+      if (this.#isOver) return { done: true, value: undefined }
+      await this.#read()
+    }
+    return { done: false, value: this.#chunks[this.#taken++] }
+  }
+
+  /** Stops the upstream: `break` and `return` in a loop come here. */
+  async return(value) {
+    this.#end(true)
+    return { done: true, value }
+  }
+
+  /** Stops the upstream, and throws. */
+  async throw(error) {
+    this.#end(true)
+    throw error
+  }
+
+  [Symbol.asyncIterator]() {
+    return this
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.return()
+  }
+
+  async #read() {
+    try {
+      const read = (turn) => completions.readStream(this.#number, turn)
+      const { events, served } = JSON.parse(await call(read, this.#signal))
+      // A `return` in the meantime has ended it.
+      if (this.#isOver) return
+      this.#chunks = events
+      this.#taken = 0
+      if (served === undefined) return
+      this.#served = served
+      this.#end(false)
+    } catch (error) {
+      this.#end(true)
+      throw error
+    }
+  }
+
+  #end(isCutShort) {
+    if (isCutShort) {
+      this.#chunks = []
+      this.#taken = 0
+    }
+    if (this.#isOver) return
+    this.#isOver = true
+    if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
+    abandoned.unregister(this)
+    stop(this.#number)
+  }
+}
+
+/**
+ * The end of a call: what it says, and the stream that it has begun, if any.
+ *
+ * @param {string} json
+ * @param {AbortSignal} [signal]
+ */
+function readAnswer(json, signal) {
+  const end = readEnd(json)
+  const stream = end.stream === undefined ? undefined : new ChatStream(end.stream, end.served, signal ?? undefined)
+  return { end, stream }
+}
+
+module.exports = { readAnswer }
