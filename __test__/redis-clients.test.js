@@ -22,7 +22,12 @@ const SENTINEL_PASSWORDS = { password: 'pass', sentinelPassword: 'watch' }
 const ioredis = [5, 6].map((version) => ({ version, Redis: require(`ioredis-${version}`) }))
 const nodeRedis = [4, 5, 6].map((version) => ({ version, ...require(`redis-${version}`) }))
 
-const EMBEDDINGS = { object: 'list', data: [{ object: 'embedding', index: 0, embedding: [0.5] }], model: 'any', usage: {} }
+const EMBEDDINGS = {
+  object: 'list',
+  data: [{ object: 'embedding', index: 0, embedding: [0.5] }],
+  model: 'any',
+  usage: {},
+}
 
 /** The default pool on a server that answers everything. */
 async function backend(t) {

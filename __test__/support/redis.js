@@ -9,6 +9,7 @@ const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const { setTimeout: pause } = require('node:timers/promises')
+const { kept, kill } = require('./children.js')
 
 /** A server starts within this time on the slowest machine. @unit milliseconds */
 const DEADLINE = 60_000
@@ -36,17 +37,8 @@ async function startRedis(t, settings = []) {
 async function startRedisServer(t, wordsFor = (port) => ['--port', String(port)]) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'request-manager-redis-'))
   let child
-  const kill = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
-  }
-  const killAtExit = () => child?.kill('SIGKILL')
-  process.once('exit', killAtExit)
   t.after(async () => {
-    process.off('exit', killAtExit)
-    await kill()
+    await kill(child)
     fs.rmSync(folder, { recursive: true })
   })
   const start = (words) => {
@@ -56,7 +48,7 @@ async function startRedisServer(t, wordsFor = (port) => ['--port', String(port)]
     // A file of settings comes first, as in redis-server's own usage.
     const file = words[0].startsWith('--') ? [] : [words[0]]
     const common = ['--bind', '127.0.0.1', '--save', '', '--dir', folder, '--pidfile', pidfile]
-    child = spawn('redis-server', [...file, ...common, ...words.slice(file.length)], { stdio: 'ignore' })
+    child = kept(spawn('redis-server', [...file, ...common, ...words.slice(file.length)], { stdio: 'ignore' }))
     // Rejects where there is no redis-server.
     const ended = once(child, 'exit').then(() => false)
     return Promise.race([written(pidfile), ended])
@@ -65,7 +57,7 @@ async function startRedisServer(t, wordsFor = (port) => ['--port', String(port)]
     const port = await freePort()
     const words = wordsFor(port, folder)
     if (!(await start(words))) {
-      await kill()
+      await kill(child)
       continue
     }
     return {
@@ -74,7 +66,7 @@ async function startRedisServer(t, wordsFor = (port) => ['--port', String(port)]
       /** Where it is, for `ask` and as the target of one server. */
       target: { tcp: { host: '127.0.0.1', port } },
       /** Ends it as a crash would. */
-      kill,
+      kill: () => kill(child),
       /** Starts it again after `kill`, on the same port. */
       async restart() {
         if (!(await start(words))) throw new Error('redis-server does not start again')
