@@ -89,6 +89,35 @@ for (const redis of [5, true, 'localhost:6379', 'http://x', [], {}, { foo: 1 }, 
   })
 }
 
+for (const redis of [5, true, 'localhost:6379', [], {}, () => {}]) {
+  test(`${typeof redis} ${Array.isArray(redis) ? '[]' : ''} as redis of a configuration is a TypeError at once`, () => {
+    const config = { accounts: { a: 'k' }, redis }
+    for (const use of [() => api.configure(config), () => new api.RequestManager(config)]) {
+      assert.throws(use, (error) => {
+        assert.ok(error instanceof TypeError)
+        assert.equal(error.code, 'ERR_ARGUMENT')
+        assert.match(error.message, /ioredis client.*node-redis client.*rediss:\/\/.*null/)
+        return true
+      })
+    }
+  })
+}
+
+for (const [setting, message] of [
+  [{ pool: 5 }, /`config.pool` must be .*string.*, got 5/],
+  [{ pool: '' }, /`config.pool` must be .*, got ""/],
+  [{ pool: 'x'.repeat(65) }, /`config.pool` must be .*64.*, got "x+/],
+  [{ onRedisDown: 'x' }, "`config.onRedisDown` must be 'degrade' or 'fail', got \"x\" (a string)"],
+  [{ onRedisDown: true }, /`config.onRedisDown` must be .*, got true/],
+]) {
+  test(`configure with ${JSON.stringify(setting)} names the value and what is accepted`, () => {
+    const config = { accounts: { a: 'k' }, ...setting }
+    for (const use of [() => api.configure(config), () => new api.RequestManager(config)]) {
+      assert.throws(use, { name: 'RequestManagerError', code: 'ERR_CONFIG', message })
+    }
+  })
+}
+
 for (const redis of [
   'redis://:secret@host:6379/1',
   { host: 'x' },

@@ -9,6 +9,7 @@ const net = require('node:net')
 const os = require('node:os')
 const path = require('node:path')
 const { setTimeout: pause } = require('node:timers/promises')
+const { kept, kill } = require('./children.js')
 
 /** A server starts within this time on the slowest machine. @unit milliseconds */
 const DEADLINE = 60_000
@@ -17,44 +18,75 @@ const DEADLINE = 60_000
 const TRIES = 5
 
 /**
- * Starts a server on a free port; it ends with the test.
+ * Starts a server on a free port; it ends with the test. Resolves to the port.
  *
  * @param {import('node:test').TestContext} t
  * @param {string[]} settings further words of the command line
  */
 async function startRedis(t, settings = []) {
+  const { port } = await startRedisServer(t, (port) => ['--port', String(port), ...settings])
+  return port
+}
+
+/**
+ * Starts a server that a test can break; it ends with the test.
+ *
+ * @param {import('node:test').TestContext} t
+ * @param {(port: number, folder: string) => string[]} wordsFor the words of its command line; `port` is free, `folder` its own
+ */
+async function startRedisServer(t, wordsFor = (port) => ['--port', String(port)]) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'request-manager-redis-'))
-  const started = []
-  const killAll = () => started.map((server) => server.kill('SIGKILL'))
-  process.once('exit', killAll)
+  let child
   t.after(async () => {
-    process.off('exit', killAll)
-    const ends = started.filter((server) => server.exitCode === null).map((server) => once(server, 'exit'))
-    killAll()
-    await Promise.all(ends)
+    await kill(child)
     fs.rmSync(folder, { recursive: true })
   })
-  // Written when the server has its port: until then somebody else may answer there.
-  const pidfile = path.join(folder, 'pid')
+  const start = (words) => {
+    // Written when the server has its port: until then somebody else may answer there.
+    const pidfile = path.join(folder, 'pid')
+    fs.rmSync(pidfile, { force: true })
+    // A file of settings comes first, as in redis-server's own usage.
+    const file = words[0].startsWith('--') ? [] : [words[0]]
+    const common = ['--bind', '127.0.0.1', '--save', '', '--dir', folder, '--pidfile', pidfile]
+    child = kept(spawn('redis-server', [...file, ...common, ...words.slice(file.length)], { stdio: 'ignore' }))
+    // Rejects where there is no redis-server.
+    const ended = once(child, 'exit').then(() => false)
+    return Promise.race([written(pidfile), ended])
+  }
   for (let tries = 0; tries < TRIES; tries++) {
     const port = await freePort()
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder, '--pidfile', pidfile]
-    const server = spawn('redis-server', [...args, ...settings], { stdio: 'ignore' })
-    // Rejects where there is no redis-server.
-    const ended = once(server, 'exit').then(() => false)
-    started.push(server)
-    if (await Promise.race([written(pidfile), ended])) return port
+    const words = wordsFor(port, folder)
+    if (!(await start(words))) {
+      await kill(child)
+      continue
+    }
+    return {
+      port,
+      folder,
+      /** Where it is, for `ask` and as the target of one server. */
+      target: { tcp: { host: '127.0.0.1', port } },
+      /** Ends it as a crash would. */
+      kill: () => kill(child),
+      /** Starts it again after `kill`, on the same port. */
+      async restart() {
+        if (!(await start(words))) throw new Error('redis-server does not start again')
+      },
+      /** Stops it where it is, as a machine that hangs would. */
+      hang: () => child.kill('SIGSTOP'),
+      goOn: () => child.kill('SIGCONT'),
+    }
   }
   throw new Error('redis-server does not start')
 }
 
+/** A port that was free a moment ago, with room above for a cluster's second port. */
 async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
   server.close()
   await once(server, 'close')
-  return port
+  return port < 55_000 ? port : freePort()
 }
 
 async function written(file) {
@@ -68,13 +100,17 @@ async function written(file) {
 async function ask({ tcp, unix, username, password, database = 0 }, ...command) {
   const socket = unix ? net.connect(unix) : net.connect(tcp.port, tcp.host)
   const login = password ? [['AUTH', ...(username ? [username] : []), password]] : []
-  for (const words of [...login, ['SELECT', String(database)], command, ['QUIT']]) {
+  // Sentinels have no databases to select.
+  if (database !== 0) login.push(['SELECT', String(database)])
+  for (const words of [...login, command]) {
     socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`)
   }
+  // The server closes when it has answered. Not by QUIT, which a Sentinel does not know.
+  socket.end()
   const answers = Buffer.concat(await socket.toArray()).toString()
-  const before = '+OK\r\n'.repeat(login.length + 1)
+  const before = '+OK\r\n'.repeat(login.length)
   if (!answers.startsWith(before)) throw new Error(`the login failed: ${answers}`)
-  return answers.slice(before.length, -'+OK\r\n'.length)
+  return answers.slice(before.length)
 }
 
-module.exports = { startRedis, ask }
+module.exports = { startRedis, startRedisServer, freePort, ask }
