@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Request, streaming::Events};
+use super::{Request, event_stream::Events};
 use crate::{
     attempt::Outcome,
     client::{Answer, Client, Failure},

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod dropin;
+mod event_stream;
 mod exchange;
 mod facts;
 mod failure;

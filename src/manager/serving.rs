@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     InFlight, Manager, Reply, Request,
+    event_stream::Events,
     exchange::{exchange, unspent, verdict_of},
     failure::{failed, gave_up},
     live::Current,
@@ -13,7 +14,7 @@ use super::{
     prefix::wanted_prefix,
     reply::request_id,
     retry::{Next, Tries},
-    streaming::{self, Events, Open, Streaming},
+    streaming::{self, Open, Streaming},
     trail::{Trail, UnderWay},
 };
 use crate::{

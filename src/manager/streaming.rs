@@ -4,15 +4,14 @@
 //! memory stays bounded. Until the first event a request can still fail over; from then on it has been delivered in part, and
 //! nothing is repeated.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     InFlight, Request,
+    event_stream::{Chunk, Events},
     facts::{Facts, served_json, warnings_json},
     live::Current,
     metered,
@@ -21,116 +20,17 @@ use super::{
 use crate::{
     attempt::{Attempt, Outcome},
     books::{Counts, Entry, Reservation},
-    client::{Failure, Opened},
     error::{Code, Error, LastAnswer, Result, UpstreamError},
     outcome::error_of_event,
     scheduler::Slot,
-    sse::{Decoder, Event},
+    sse::Event,
     tokens::Estimate,
     usage::Usage,
     warning::Warning,
 };
 
-/// What one asking returns at most, in bytes of the connection: more waits until somebody asks again.
-const MOST_AT_ONCE: usize = 64 * 1024;
-
 /// The event that ends a chat's stream.
 const DONE: &str = "[DONE]";
-
-/// The events of an answer, before anybody has seen one.
-#[derive(Debug)]
-pub(super) struct Events {
-    opened: Opened,
-    /// None at the end of the body.
-    decoder: Option<Decoder>,
-    read: VecDeque<Event>,
-}
-
-impl Events {
-    /// Reads up to the first event. One that is an error is returned as its JSON text.
-    pub(super) async fn begin(opened: Opened) -> Result<(Self, Option<String>), Failure> {
-        let mut events = Events {
-            opened,
-            decoder: Some(Decoder::default()),
-            read: VecDeque::new(),
-        };
-        while events.read.is_empty() && events.decoder.is_some() {
-            events.read_on().await?;
-        }
-        let Some(first) = events.read.front() else {
-            return Err(Failure::Cut("the stream ended without an event".to_owned()));
-        };
-        let is_error = Chunk::of(first).is_some_and(|chunk| chunk.error.is_some());
-        let error = is_error.then(|| first.data.clone());
-        Ok((events, error))
-    }
-
-    /// Takes in one piece of the body.
-    async fn read_on(&mut self) -> Result<usize, Failure> {
-        let piece = self.opened.piece().await?;
-        self.take_in(piece.as_deref())
-    }
-
-    fn take_in(&mut self, piece: Option<&[u8]>) -> Result<usize, Failure> {
-        let Some(decoder) = &mut self.decoder else {
-            return Ok(0);
-        };
-        match piece {
-            Some(piece) => {
-                let read = &mut self.read;
-                let pushed = decoder.push(piece, |event| read.push_back(event));
-                pushed.map_err(|too_long| Failure::Cut(too_long.to_string()))?;
-                Ok(piece.len())
-            }
-            None => {
-                let rest = self.decoder.take().and_then(Decoder::finish);
-                self.read.extend(rest);
-                Ok(0)
-            }
-        }
-    }
-
-    /// Waits until there is an event or the end, and takes along what is there already.
-    async fn ready(&mut self) -> Result<(), Failure> {
-        while self.read.is_empty() && self.decoder.is_some() {
-            self.read_on().await?;
-        }
-        let mut taken = 0;
-        while taken < MOST_AT_ONCE && self.decoder.is_some() {
-            // What fails will fail again when it is its turn.
-            let Some(Ok(piece)) = self.opened.piece().now_or_never() else {
-                break;
-            };
-            taken += self.take_in(piece.as_deref())?;
-        }
-        Ok(())
-    }
-}
-
-/// What we look at in an event of a stream.
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(default, borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(default)]
-    usage: Option<Usage>,
-    #[serde(default)]
-    service_tier: Option<String>,
-    #[serde(default)]
-    choices: Vec<Choice>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-impl<'a> Chunk<'a> {
-    fn of(event: &'a Event) -> Option<Self> {
-        serde_json::from_str(&event.data).ok()
-    }
-}
 
 /// A stream that a caller reads.
 #[derive(Debug)]
@@ -255,7 +155,7 @@ impl Streaming {
             }
             let ready = timeout_at(self.deadline, self.events.ready()).await;
             let (events, told) = self.take();
-            let is_over = self.tally.is_done || self.events.decoder.is_none();
+            let is_over = self.tally.is_done || self.events.is_at_end();
             match ready {
                 _ if told.is_some() && events.is_empty() => {
                     let error = told.and_then(|told| error_of_event(told.data.as_bytes()));
