@@ -96,9 +96,12 @@ impl RedisStore {
             .with_family(model_group, |family| family.add(operation));
     }
 
-    /// Whether a batch of a model group gets an answer.
+    /// Whether a batch of a model group gets an answer, one that writes: where there is no memory, and on a replica, Redis
+    /// answers all others.
     pub(in crate::quota) async fn probe(&self, model_group: &Arc<str>) -> Result<()> {
         let (sender, receiver) = oneshot::channel();
+        // Our name is something to write.
+        self.shared.state().processes.say_again(model_group);
         self.shared.with_family(model_group, |family| {
             family.add(Operation::Probe { answer: sender });
         });
