@@ -89,6 +89,12 @@ async function assertKnows(target, { model, upstream }, lost = 0) {
   assert.ok(known <= sent + lost + 1 && known > sent - 60 && known > 0, `${sent} sent, ${known} known`)
 }
 
+/** How often a server was asked to run the script. */
+async function scriptsRun(target) {
+  const statistics = await ask(target, 'INFO', 'commandstats')
+  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(statistics)[1])
+}
+
 describe('while Redis is away', { concurrency: 4 }, () => {
   for (const [name, settings] of [
     ['comes back with all it knew', DURABLE],
@@ -137,6 +143,11 @@ describe('while Redis is away', { concurrency: 4 }, () => {
       await pool.chat()
       await ask(target, ...broken)
       assert.match((await pool.servedAlone()).because, word)
+      // It answers those who only ask, and is away nevertheless.
+      const before = await scriptsRun(target)
+      await eventually(async () => assert.ok((await scriptsRun(target)) > before + 2))
+      await pool.chat()
+      assertTold(pool, ['REDIS_AWAY'])
       await ask(target, ...whole)
       await pool.sharedAgain()
       await assertKnows(target, pool)

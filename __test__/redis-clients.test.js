@@ -188,7 +188,7 @@ test('requests are booked in the cluster to which a client leads', async (t) => 
   for (const { version, Redis } of ioredis) {
     await t.test(`of ioredis ${version}`, async (t) => {
       // It asks for the cluster's map by itself otherwise.
-      const options = { slotsRefreshInterval: -1, redisOptions: { password: CLUSTER_PASSWORD } }
+      const options = { slotsRefreshInterval: 0, redisOptions: { password: CLUSTER_PASSWORD } }
       const client = new Redis.Cluster(nodes, options)
       t.after(() => client.disconnect())
       await once(client, 'ready')

@@ -79,10 +79,10 @@ impl RedisStore {
             .with_family(model_group, |family| family.add(operation));
     }
 
-    /// Whether Redis answers a batch of a model group, and writes.
+    /// Whether Redis answers a batch of a model group, and writes: where there is no memory, and on a replica, it answers all others.
     pub(in crate::quota) async fn probe(&self, model_group: &Arc<str>) -> Result<(), Away> {
         let (sender, receiver) = oneshot::channel();
-        // The name is written.
+        // Our name is something to write.
         self.shared.state().processes.say_again(model_group);
         self.shared.with_family(model_group, |family| {
             family.add(Operation::Probe { answer: sender });

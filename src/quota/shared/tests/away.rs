@@ -308,6 +308,9 @@ async fn whatever_keeps_redis_from_writing_is_an_outage_that_ends_with_it() {
         let because = store.sharing(&"gpt-4o".into()).unwrap().away.unwrap().1;
         assert!(because.contains(word), "{because}");
         assert!(!because.contains("secret"), "{because}");
+        // It would be back and away by turns otherwise.
+        let probed = store.shared.redis.probe(&"gpt-4o".into()).await;
+        assert!(probed.is_err(), "{broken}");
         let error = strict.book(&daily(3, 10.0), 0.0).await.unwrap_err();
         assert_eq!(error.code(), Code::Store);
         text(&direct, whole).await;
