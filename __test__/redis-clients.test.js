@@ -117,7 +117,7 @@ function clientsOfOneServer({ port, tlsPort, socket, ca }) {
       const open = async () => {
         const client = create(options)
         await client.connect()
-        return [client, () => (client.destroy ?? client.disconnect).call(client)]
+        return [client, () => (client.close ?? client.disconnect).call(client)]
       }
       forms.push([`a client of node-redis ${version} ${name}`, database, open])
     }
@@ -199,7 +199,7 @@ test('requests are booked in the cluster to which a client leads', async (t) => 
     await t.test(`of node-redis ${version}`, async (t) => {
       const rootNodes = nodes.map(({ host, port }) => ({ socket: { host, port } }))
       const client = createCluster({ rootNodes, defaults: { password: CLUSTER_PASSWORD } })
-      t.after(() => (client.destroy ?? client.disconnect).call(client))
+      t.after(() => (client.close ?? client.disconnect).call(client))
       await client.connect()
       await assertLeavesAlone(client, targets, () => books(client))
     })
@@ -229,7 +229,7 @@ test('requests are booked in the master to which a client with Sentinels leads',
         nodeClientOptions: { password, database: 1 },
         sentinelClientOptions: { password: sentinelPassword },
       })
-      t.after(() => client.destroy())
+      t.after(() => client.close())
       await client.connect()
       await assertLeavesAlone(client, [target], () => assertBooksIn(target, client))
     })
