@@ -1,16 +1,38 @@
 // Several OpenAI accounts used as one. The same texts are in the README's reference.
 
-/** One OpenAI (or compatible) credential. */
+/** One credential, of OpenAI, Azure or another server that speaks as OpenAI does. */
 export interface Account {
   /** Unique in the pool; appears in results, errors and status. 1 to 64 printable ASCII characters without spaces and `: { } , =`. */
   label: string
   /** The secret. Never logged or serialized; no message shows any part of it. */
   apiKey: string
-  /** @default the pool's `baseURL` */
+  /**
+   * Whose server it is on.
+   * - `openai`: OpenAI, or a proxy in front of it
+   * - `azure`: a resource of Azure OpenAI
+   * - `compatible`: another server that speaks as OpenAI does; any models. One that wants no key gets any text as `apiKey`
+   * @default 'openai'
+   */
+  kind?: 'openai' | 'azure' | 'compatible'
+  /**
+   * Required for other kinds than `openai`. Of `azure` the resource's endpoint, as `https://my-resource.openai.azure.com`; an `/openai` or
+   * `/openai/v1` at its end is taken as well.
+   * @default the pool's `baseURL`
+   */
   baseURL?: string
-  /** Sent as `OpenAI-Organization`. */
+  /**
+   * Of `azure`: model → deployment. The account serves only these models, and is left out for all others.
+   * @default each model is served by the deployment of its own name
+   */
+  deployments?: Record<string, string>
+  /**
+   * Of `azure`: the date of its dated API, as `2024-10-21`; the deployment then is in the path.
+   * @default the v1 API
+   */
+  apiVersion?: string
+  /** Sent as `OpenAI-Organization`. Not for `azure`. */
   organization?: string
-  /** Sent as `OpenAI-Project`. */
+  /** Sent as `OpenAI-Project`. Not for `azure`. */
   project?: string
   /** Sent with every request; may replace any of ours. */
   headers?: Record<string, string>
@@ -22,7 +44,7 @@ export interface Account {
   weight?: number
   /**
    * Accounts of one group share OpenAI's limits, so that keys of one organization add no room.
-   * @default organization and project where given, else what answers name, else the label
+   * @default organization and project where given, else what OpenAI's answers name, else the label
    */
   quotaGroup?: string
   /**
@@ -323,6 +345,7 @@ export interface AccountChoice {
   org: string
   /** Readable, but not enumerable: logging the object shows no secret. */
   readonly apiKey: string
+  /** What the paths of OpenAI's endpoints follow; of an Azure account the v1 API, or the deployment where it has an `apiVersion`. */
   baseURL: string
   /** Tokens left this minute; `Infinity` where no limit is known. */
   availableTokens: number

@@ -34,6 +34,18 @@ async function accepted() {
     prices: { own: { input: 1 } },
     budget: { usdPerDay: 5, tokensPerMonth: 1e9 },
   })
+  configure({
+    accounts: [
+      {
+        label: 'az',
+        apiKey: 'key',
+        kind: 'azure',
+        baseURL: 'https://r',
+        deployments: { m: 'd' },
+        apiVersion: '2024-10-21',
+      },
+    ],
+  })
   configure({ OPEN_AI_KEYS: { ORG_1: 'key' }, models: { gpt_4: { modelLimit: 1 } }, PORT: 1 })
 
   const chat = await createChat(
@@ -124,6 +136,8 @@ async function refused() {
   configure({ accounts: { a: 'key' }, maxWait: 5 })
   // @ts-expect-error an account needs a key
   configure({ accounts: [{ label: 'a' }] })
+  // @ts-expect-error a kind that does not exist
+  configure({ accounts: [{ label: 'a', apiKey: 'key', kind: 'google' }] })
   // @ts-expect-error data is required
   await createChat()
   // @ts-expect-error text is a string

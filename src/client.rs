@@ -4,11 +4,11 @@ use std::{fmt, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use reqwest::{Response, Url, redirect};
+use reqwest::{Response, redirect};
 use tokio::time::timeout;
 
 use crate::{
-    config::{Account, Timeouts},
+    config::{Address, Timeouts},
     trust,
 };
 
@@ -67,20 +67,17 @@ impl Client {
         }
     }
 
-    /// Posts a JSON body to `path` (beginning with a slash) and takes in the whole answer.
+    /// Posts a JSON body and takes in the whole answer.
     pub async fn post(
         &self,
-        account: &Account,
-        path: &str,
+        address: Address,
         body: Bytes,
         timeouts: &Timeouts,
     ) -> Result<Answer, Failure> {
-        let url = Url::parse(&format!("{}{path}", account.base_url))
-            .map_err(|error| Failure::Connect(error.to_string()))?;
         let request = self
             .http()?
-            .post(url)
-            .headers(account.request_headers().clone())
+            .post(address.url)
+            .headers(address.headers)
             .body(body)
             .send();
         let response = timeout(timeouts.first_byte, request)

@@ -3,9 +3,12 @@
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
 use http::HeaderMap;
+use url::Url;
 
 use super::{
+    address::url_of,
     budget::Budget,
+    kind::{self, Deployments, Kind},
     limits::{LimitsByModel, limits_by_model},
     reader::{Field, Object},
     request_headers::request_headers,
@@ -19,7 +22,10 @@ pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 pub(super) const FIELDS: &[&str] = &[
     "label",
     "apiKey",
+    "kind",
     "baseURL",
+    "deployments",
+    "apiVersion",
     "organization",
     "project",
     "headers",
@@ -37,6 +43,8 @@ pub struct Account {
     pub label: Arc<str>,
     /// The secret.
     pub key: ApiKey,
+    /// Whose server it is on.
+    pub kind: Kind,
     /// Without a slash at its end.
     pub base_url: String,
     /// Sent as `OpenAI-Organization`.
@@ -58,8 +66,13 @@ pub struct Account {
     /// What it may spend.
     pub budget: Budget,
     /// The base URL and the quota group where the user named them: without, they follow others of the settings.
-    named_base_url: Option<String>,
+    pub(super) named_base_url: Option<String>,
     named_group: Option<Arc<str>>,
+    /// Of Azure: model → deployment, and the date of its dated API.
+    pub(super) deployments: Option<Deployments>,
+    pub(super) api_version: Option<String>,
+    /// What follows from the other fields.
+    pub(super) root: Url,
     request_headers: HeaderMap,
 }
 
@@ -84,11 +97,13 @@ impl Account {
     /// An account with nothing but a label and a key.
     pub(super) fn bare(label: &str, key: &str, base_url: &str) -> Result<Self> {
         let label: Arc<str> = label.into();
+        let root = url_of(&label, base_url)?;
         let account = Account {
             quota_group: label.clone(),
             quota_group_is_given: false,
             label,
             key: ApiKey(key.into()),
+            kind: Kind::default(),
             base_url: base_url.to_owned(),
             organization: None,
             project: None,
@@ -99,6 +114,9 @@ impl Account {
             budget: Budget::default(),
             named_base_url: None,
             named_group: None,
+            deployments: None,
+            api_version: None,
+            root,
             request_headers: HeaderMap::new(),
         };
         account.completed(base_url)
@@ -116,6 +134,14 @@ impl Account {
         if object.has("apiKey") {
             self.key = ApiKey(object.required("apiKey").secret()?.into());
         }
+        object.set("kind", &mut self.kind, Kind::default(), Kind::parse)?;
+        object.set(
+            "deployments",
+            &mut self.deployments,
+            None,
+            kind::deployments,
+        )?;
+        object.set("apiVersion", &mut self.api_version, None, kind::api_version)?;
         object.set("baseURL", &mut self.named_base_url, None, |url| {
             base_url_of(url).map(Some)
         })?;
@@ -144,6 +170,7 @@ impl Account {
 
     /// The same account with what follows from its other fields, and from the pool's base URL.
     pub(super) fn completed(mut self, base_url: &str) -> Result<Self> {
+        self.check_kind()?;
         self.base_url = match &self.named_base_url {
             Some(own) => own.clone(),
             None => base_url.to_owned(),
@@ -154,6 +181,7 @@ impl Account {
             Some(group) => group.clone(),
             None => default_quota_group(&self),
         };
+        self.root = self.root_of()?;
         self.request_headers = request_headers(&self)?;
         Ok(self)
     }
@@ -165,7 +193,10 @@ impl Account {
 
     /// Whether OpenAI sees the same in another account: what it said to the one it would say to the other.
     pub fn is_same_to_openai(&self, other: &Account) -> bool {
-        self.base_url == other.base_url && self.request_headers == other.request_headers
+        self.root == other.root
+            && self.api_version == other.api_version
+            && self.deployments == other.deployments
+            && self.request_headers == other.request_headers
     }
 }
 

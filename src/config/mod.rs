@@ -5,10 +5,12 @@
 //! is positive or a URL is one. A [`RedisTarget`] is read apart: it comes with a call, not with the settings.
 
 mod account;
+mod address;
 mod budget;
 mod changes;
 mod constants;
 mod environment;
+mod kind;
 mod limits;
 mod options;
 mod reader;
@@ -26,8 +28,10 @@ pub(crate) use self::reader::Field;
 use self::reader::Object;
 pub use self::{
     account::{Account, ApiKey, DEFAULT_BASE_URL},
+    address::Address,
     budget::Budget,
     environment::Environment,
+    kind::Kind,
     limits::{Limits, LimitsByModel},
     options::{CallOptions, UpdateOptions},
     redis_target::RedisTarget,

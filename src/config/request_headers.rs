@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::Account;
+use super::{Account, Kind};
 use crate::error::{Code, Error, Result};
 
 /// The credentials, and what else an account sends with every request.
@@ -25,8 +25,17 @@ pub(super) fn request_headers(account: &Account) -> Result<HeaderMap> {
         headers.insert(name, value);
         Ok::<_, Error>(())
     };
-    let bearer = format!("Bearer {}", account.key.expose());
-    set(header::AUTHORIZATION, &bearer, true)?;
+    match account.kind {
+        Kind::Azure => set(
+            HeaderName::from_static("api-key"),
+            account.key.expose(),
+            true,
+        )?,
+        Kind::OpenAi | Kind::Compatible => {
+            let bearer = format!("Bearer {}", account.key.expose());
+            set(header::AUTHORIZATION, &bearer, true)?;
+        }
+    }
     if let Some(organization) = &account.organization {
         let name = HeaderName::from_static("openai-organization");
         set(name, organization, false)?;

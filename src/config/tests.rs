@@ -1,6 +1,7 @@
 //! Good settings become the values that they name; bad ones say which field, which value, and what is accepted.
 
 mod changes;
+mod kind;
 mod shared;
 
 use super::*;

@@ -13,15 +13,16 @@ use crate::{
 };
 
 impl Manager {
-    fn model_group_of(&self, need: &Need) -> Arc<str> {
+    /// The model of a need, and its group.
+    fn names_of(&self, need: &Need) -> (Arc<str>, Arc<str>) {
         let requested = need.model.as_deref().unwrap_or(DEFAULT_CHAT_MODEL);
         let settings = self.settings();
-        names(settings.sent_model(requested), &settings).1
+        names(settings.sent_model(requested), &settings)
     }
 
     /// How the accounts stand for a need, best first.
     async fn standings(&self, need: &Need) -> Result<Vec<AccountStanding>> {
-        let model_group = self.model_group_of(need);
+        let (_, model_group) = self.names_of(need);
         let cost = Cost {
             requests: 1.0,
             tokens: need.tokens,
@@ -34,7 +35,9 @@ impl Manager {
         if let Some(label) = &need.current {
             self.settings().account(label, "org")?;
         }
-        let standings = self.standings(need).await?;
+        let (model, _) = self.names_of(need);
+        let mut standings = self.standings(need).await?;
+        standings.retain(|standing| standing.account.serves(&model));
         let ties_with_best = |standing: &&AccountStanding| {
             standings.first().is_some_and(|best| {
                 best.lane.wait_ms == standing.lane.wait_ms
@@ -46,7 +49,10 @@ impl Manager {
             .find(|standing| Some(&*standing.account.label) == need.current.as_deref())
             .filter(ties_with_best);
         let Some(chosen) = kept.or(standings.first()) else {
-            return Err(Error::new(Code::NoAccount, "no account is configured"));
+            return Err(Error::new(
+                Code::NoAccount,
+                format!("no account has a deployment of \"{model}\""),
+            ));
         };
         if chosen.lane.wait_ms.is_infinite() {
             return Err(Error::new(
@@ -58,7 +64,7 @@ impl Manager {
         Ok(json!({
             "org": &*account.label,
             "apiKey": account.key.expose(),
-            "baseURL": account.base_url,
+            "baseURL": account.base_of(&model).as_str().trim_end_matches('/'),
             "availableTokens": chosen.lane.tokens_left.map(f64::floor),
             "availableRequests": chosen.lane.requests_left.map(f64::floor),
             "waitMs": chosen.lane.wait_ms.ceil(),
@@ -81,7 +87,7 @@ impl Manager {
             .iter()
             .map(|standing| self.account_status(standing))
             .collect();
-        let sharing = self.scheduler.sharing(&self.model_group_of(need));
+        let sharing = self.scheduler.sharing(&self.names_of(need).1);
         Ok(json!({
             "waiting": self.scheduler.waiting(),
             "redis": sharing.as_ref().map(sharing_json),

@@ -117,6 +117,7 @@ impl Manager {
         let settings = &*current.settings;
         let max_wait = options.max_wait.unwrap_or(settings.max_wait);
         let mut want = Want {
+            model: request.model.clone(),
             model_group: request.lane_of(estimate),
             cost: Cost {
                 requests: 1.0,
@@ -225,10 +226,9 @@ impl Manager {
             choice: permit.choice().clone(),
             sent,
         });
-        let answer = current
-            .client
-            .post(&account, request.path(), request.body.clone(), &timeouts)
-            .await;
+        let address = account.address(request.path(), &request.model);
+        let body = request.body_for(&account);
+        let answer = current.client.post(address, body, &timeouts).await;
         let took = sent.elapsed();
         let mut verdict = verdict_of(&answer);
         let mut metered = None;

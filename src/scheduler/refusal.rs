@@ -51,6 +51,10 @@ impl Scheduler {
                     .iter()
                     .map(|label| format!("{label} refused this request")),
             )
+            .chain(candidates.without_model.iter().map(|seat| {
+                let label = &roster.seats[*seat].account.label;
+                format!("{label} has no deployment of \"{}\"", want.model)
+            }))
             .chain(gone.map(|label| format!("{label} is not configured any more")))
             .chain(candidates.over.iter().map(|(_, over, _)| spent(over)))
             .collect();
