@@ -4,8 +4,8 @@
 export interface Account {
   /** Unique in the pool; appears in results, errors and status. 1 to 64 printable ASCII characters without spaces and `: { } , =`. */
   label: string
-  /** The secret. Never logged or serialized; no message shows any part of it. */
-  apiKey: string
+  /** The secret, or a function that gets it. Never logged or serialized; no message shows any part of it. Of `azure` a string is a key, and what a function gives is a token. */
+  apiKey: string | KeyFunction
   /**
    * Whose server it is on.
    * - `openai`: OpenAI, or a proxy in front of it
@@ -60,6 +60,14 @@ export interface Account {
   /** The most that the account may spend. */
   budget?: Budget
 }
+
+/**
+ * Gets an account's key, as the token providers of `@azure/identity` do. It is called before the account's first request, once for all that
+ * need it, and again after a 401: then the request is repeated on the same account if the key is another one; the repeat is not counted.
+ * Where it throws, rejects, gives no string, or takes longer than 30 seconds, the account is parked as one whose key was refused, and others
+ * serve. What an error of it says may be part of ours; words in it that look like keys are masked.
+ */
+export type KeyFunction = () => string | Promise<string>
 
 /**
  * The most that may be spent, in days and months of UTC. Each above 0; what is left out is not bounded. The request that reaches a
@@ -122,7 +130,7 @@ export interface Timeouts {
 
 export interface ManagerConfig {
   /** Accounts, or label → key. At least one. */
-  accounts: Account[] | Record<string, string>
+  accounts: Account[] | Record<string, string | KeyFunction>
   /**
    * Where processes share their books. Without one they are kept in the process.
    * @default REDIS_URL from the environment, else none
@@ -183,7 +191,7 @@ export type SettingsChanges = OrDefault<Omit<ManagerConfig, 'accounts' | 'redis'
    * The new list, in its order. An account whose label is known leaves out what it keeps, also its key; one whose label is new
    * needs a key; one that is not named goes. Or label → key: keys are replaced, all else stays.
    */
-  accounts?: AccountChanges[] | Record<string, string>
+  accounts?: AccountChanges[] | Record<string, string | KeyFunction>
 }
 
 /** An account with what changes. */

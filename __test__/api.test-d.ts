@@ -34,6 +34,7 @@ async function accepted() {
     prices: { own: { input: 1 } },
     budget: { usdPerDay: 5, tokensPerMonth: 1e9 },
   })
+  configure({ accounts: { a: async () => 'key', b: () => 'key', c: 'key' } })
   configure({
     accounts: [
       {
@@ -100,6 +101,7 @@ async function accepted() {
     ],
     maxRetries: null,
   })
+  await manager.update({ accounts: [{ label: 'a', apiKey: async () => 'key' }] })
   await manager.update({ accounts: [{ label: 'a', weight: 2 }] }, { everywhere: true })
   await manager.close()
 
@@ -136,6 +138,8 @@ async function refused() {
   configure({ accounts: { a: 'key' }, maxWait: 5 })
   // @ts-expect-error an account needs a key
   configure({ accounts: [{ label: 'a' }] })
+  // @ts-expect-error a function gives a string
+  configure({ accounts: { a: async () => 5 } })
   // @ts-expect-error a kind that does not exist
   configure({ accounts: [{ label: 'a', apiKey: 'key', kind: 'google' }] })
   // @ts-expect-error data is required

@@ -4,7 +4,10 @@ use http::HeaderMap;
 use url::Url;
 
 use super::{Account, Kind, kind::azure_resource};
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    key::ApiKey,
+};
 
 /// One call's URL and headers.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +41,7 @@ impl Account {
     }
 
     /// The address of a call about a model; `path` is an endpoint's below the base URL, and begins with a slash.
-    pub fn address(&self, path: &str, model: &str) -> Address {
+    pub fn address(&self, path: &str, model: &str, key: &ApiKey) -> Address {
         let mut url = self.base_of(model);
         append(&mut url, path.trim_start_matches('/').split('/'));
         if let Some(version) = &self.api_version {
@@ -46,7 +49,7 @@ impl Account {
         }
         Address {
             url,
-            headers: self.request_headers().clone(),
+            headers: self.headers_with(key),
         }
     }
 }

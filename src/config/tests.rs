@@ -160,6 +160,10 @@ fn a_wrong_setting_is_named_with_its_value_and_the_accepted_form() {
             "`config.accounts` holds the label \"a\" twice; labels must be unique",
         ),
         (
+            r#"{"accounts": [{"label": "a", "apiKey": 5}]}"#,
+            "`config.accounts[0].apiKey` must be a string or a function that gives one, got a number",
+        ),
+        (
             r#"{"accounts": [{"label": "a", "apiKey": "k", "weight": 0}]}"#,
             "`config.accounts[0].weight` must be a number above 0, got 0 (a number)",
         ),

@@ -94,7 +94,7 @@ fn without_secrets(mut last: LastAttempt) -> LastAttempt {
     let account = &last.account;
     let secrets = account.headers.iter().map(|(_, value)| value.as_str());
     let secrets: Vec<&str> = secrets
-        .chain([account.key.expose()])
+        .chain([last.key.expose()])
         // A shorter text stands in any message by chance.
         .filter(|secret| secret.len() >= SHORTEST_SECRET)
         .collect();

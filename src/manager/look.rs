@@ -8,6 +8,7 @@ use super::{DEFAULT_CHAT_MODEL, Manager, Need, facts::milliseconds, request::nam
 use crate::{
     books::{BudgetStatus, UsageQuery},
     error::{Code, Error, Result},
+    key::CurrentKey,
     quota::{Cost, Sharing},
     scheduler::AccountStanding,
 };
@@ -48,28 +49,32 @@ impl Manager {
             .iter()
             .find(|standing| Some(&*standing.account.label) == need.current.as_deref())
             .filter(ties_with_best);
-        let Some(chosen) = kept.or(standings.first()) else {
-            return Err(Error::new(
-                Code::NoAccount,
-                format!("no account has a deployment of \"{model}\""),
-            ));
-        };
-        if chosen.lane.wait_ms.is_infinite() {
-            return Err(Error::new(
-                Code::TooLarge,
-                format!("{} tokens exceed the limit of every account", need.tokens),
-            ));
+        let kept = kept.cloned();
+        let mut failed = Vec::new();
+        for chosen in kept.iter().chain(&standings) {
+            let label = &chosen.account.label;
+            if failed.iter().any(|(failed, _)| failed == label) {
+                continue;
+            }
+            match self.current_key(&chosen.account, None).await {
+                Ok(key) => return chosen_json(chosen, &model, &key, need),
+                Err(why) => {
+                    self.scheduler.key_failed(&chosen.account, why.clone());
+                    failed.push((label.clone(), why));
+                }
+            }
         }
-        let account = &chosen.account;
-        Ok(json!({
-            "org": &*account.label,
-            "apiKey": account.key.expose(),
-            "baseURL": account.base_of(&model).as_str().trim_end_matches('/'),
-            "availableTokens": chosen.lane.tokens_left.map(f64::floor),
-            "availableRequests": chosen.lane.requests_left.map(f64::floor),
-            "waitMs": chosen.lane.wait_ms.ceil(),
-        })
-        .to_string())
+        let failed = failed.iter();
+        let why: Vec<String> = failed
+            .map(|(label, why)| format!("{label}: its key function failed: {why}"))
+            .collect();
+        Err(Error::new(
+            Code::NoAccount,
+            match why.is_empty() {
+                true => format!("no account has a deployment of \"{model}\""),
+                false => format!("no account has a key: {}", why.join(", ")),
+            },
+        ))
     }
 
     /// What was used, by day, account, model and type, as JSON; `query` is JSON as well.
@@ -143,4 +148,29 @@ fn sharing_json(sharing: &Sharing) -> Value {
             "because": because,
         })),
     })
+}
+
+/// What a chosen account is, as JSON.
+fn chosen_json(
+    chosen: &AccountStanding,
+    model: &str,
+    key: &CurrentKey,
+    need: &Need,
+) -> Result<String> {
+    if chosen.lane.wait_ms.is_infinite() {
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("{} tokens exceed the limit of every account", need.tokens),
+        ));
+    }
+    let account = &chosen.account;
+    Ok(json!({
+        "org": &*account.label,
+        "apiKey": key.key.expose(),
+        "baseURL": account.base_of(model).as_str().trim_end_matches('/'),
+        "availableTokens": chosen.lane.tokens_left.map(f64::floor),
+        "availableRequests": chosen.lane.requests_left.map(f64::floor),
+        "waitMs": chosen.lane.wait_ms.ceil(),
+    })
+    .to_string())
 }

@@ -7,6 +7,7 @@ mod arguments;
 mod dropin;
 mod facts;
 mod failure;
+mod keys;
 mod live;
 mod look;
 mod metered;
@@ -14,8 +15,10 @@ mod prefix;
 mod reply;
 mod request;
 mod retry;
+mod sending;
 mod serving;
 mod sharing;
+mod trail;
 
 use std::{
     sync::{
@@ -30,10 +33,11 @@ use tokio::{sync::Notify, time::timeout};
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
+    keys::KeyFunctions,
     reply::{Reply, error_json},
     request::Request,
 };
-use self::{live::Live, serving::Trail, sharing::Sharing};
+use self::{live::Live, sharing::Sharing, trail::Trail};
 use crate::{
     books::{Books, Clock, Shelf},
     config::{RedisTarget, Settings, SharedChanges, UpdateOptions},
@@ -51,6 +55,8 @@ pub struct Manager {
     live: Arc<Live>,
     /// Where the pool has a Redis.
     sharing: Option<Sharing>,
+    /// Where accounts have functions for keys.
+    key_functions: Option<Arc<dyn KeyFunctions>>,
     scheduler: Arc<Scheduler>,
     books: Arc<Books>,
     closed: AtomicBool,
@@ -84,12 +90,20 @@ impl Manager {
         Ok(Manager {
             live: Arc::new(Live::new(settings, scheduler.clone(), books.clone())),
             sharing,
+            key_functions: None,
             scheduler,
             books,
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
         })
+    }
+
+    /// A manager that can ask functions for keys.
+    #[must_use]
+    pub fn with_key_functions(mut self, functions: Arc<dyn KeyFunctions>) -> Self {
+        self.key_functions = Some(functions);
+        self
     }
 
     /// The settings as they are now.

@@ -12,69 +12,29 @@ use super::{
     prefix::wanted_prefix,
     reply::request_id,
     retry::{Next, Tries},
+    sending::Sent,
+    trail::Trail,
 };
 use crate::{
-    attempt::{Attempt, Choice, Outcome},
+    attempt::Outcome,
     books::{Amount, Counts, Entry, Grant, Reservation},
     client::{Answer, Failure},
     config::{Account, CallOptions, Settings},
     error::Result,
     headers::Reading,
+    key::{ApiKey, CurrentKey},
     outcome::{Verdict, judge},
     quota::{Cost, Unspent},
     scheduler::{Order, Permit, Settling, Want},
     tokens::Estimate,
 };
 
-/// The calls of one request so far.
-#[derive(Debug, Default)]
-pub(super) struct Trail {
-    attempts: Vec<Attempt>,
-    waited: Duration,
-    under_way: Option<UnderWay>,
-}
-
-/// A call that was sent and has no answer yet.
-#[derive(Debug)]
-struct UnderWay {
-    account: Arc<str>,
-    /// Before it.
-    waited: Duration,
-    choice: Choice,
-    sent: Instant,
-}
-
-impl Trail {
-    /// The calls that were made; one still under way was given up.
-    pub(super) fn into_attempts(mut self) -> Vec<Attempt> {
-        if let Some(under_way) = &self.under_way {
-            let took = under_way.sent.elapsed();
-            self.ended(Outcome::Aborted, None, took);
-        }
-        self.attempts
-    }
-
-    /// Notes how the call under way ended.
-    fn ended(&mut self, outcome: Outcome, status: Option<u16>, took: Duration) {
-        if let Some(under_way) = self.under_way.take() {
-            self.attempts.push(Attempt {
-                account: under_way.account,
-                outcome,
-                status,
-                waited: under_way.waited,
-                took,
-                choice: under_way.choice,
-            });
-        }
-    }
-}
-
 /// A request, and what it is served by: the settings of the moment when it began.
 #[derive(Debug, Clone, Copy)]
-struct Call<'a> {
-    request: &'a Request,
+pub(super) struct Call<'a> {
+    pub(super) request: &'a Request,
     estimate: &'a Estimate,
-    current: &'a Current,
+    pub(super) current: &'a Current,
 }
 
 /// What is known of the last attempt when a request fails.
@@ -83,6 +43,8 @@ pub(super) struct LastAttempt {
     pub(super) account: Arc<Account>,
     pub(super) verdict: Verdict,
     pub(super) answer: Result<Answer, Failure>,
+    /// What it was sent with.
+    pub(super) key: ApiKey,
 }
 
 /// An attempt whose answer goes to the caller.
@@ -148,8 +110,16 @@ impl Manager {
             };
             let waited = asked.elapsed();
             trail.waited += waited;
-            let (permit, reservation) = match (admitted, last) {
-                (Ok(Some(admitted)), _) => admitted,
+            let (permit, reservation, key) = match (admitted, last) {
+                (Ok(Some((permit, reservation))), unchanged) => {
+                    let Some(key) = self.key_for(&permit).await else {
+                        // The account is parked by now. This one had its turn in line.
+                        want.is_repeat = true;
+                        last = unchanged;
+                        continue;
+                    };
+                    (permit, reservation, key)
+                }
                 (Ok(None), unchanged) => {
                     // The scheduler knows by now which account may not spend. This one had its turn in line.
                     want.is_repeat = true;
@@ -159,7 +129,7 @@ impl Manager {
                 (Err(error), None) => return Err(error),
                 (Err(error), Some(last)) => return Err(gave_up(request, &error, last)),
             };
-            let admitted = (permit, reservation);
+            let admitted = (permit, reservation, key);
             let attempt = match self.attempt(&call, admitted, waited, trail, &tries).await {
                 Ok(reply) => return Ok(reply),
                 Err(attempt) => attempt,
@@ -207,30 +177,19 @@ impl Manager {
     async fn attempt(
         &self,
         call: &Call<'_>,
-        (mut permit, reservation): (Permit, Option<Reservation>),
+        (mut permit, reservation, key): (Permit, Option<Reservation>, CurrentKey),
         waited: Duration,
         trail: &mut Trail,
         tries: &Tries,
     ) -> Result<Reply, LastAttempt> {
-        let Call {
-            request, current, ..
-        } = *call;
         let account = permit.account().clone();
-        let timeouts = request.options.timeouts;
-        let timeouts = timeouts.unwrap_or(current.settings.timeouts);
-        permit.sending();
-        let sent = Instant::now();
-        trail.under_way = Some(UnderWay {
-            account: account.label.clone(),
-            waited,
-            choice: permit.choice().clone(),
-            sent,
-        });
-        let address = account.address(request.path(), &request.model);
-        let body = request.body_for(&account);
-        let answer = current.client.post(address, body, &timeouts).await;
-        let took = sent.elapsed();
-        let mut verdict = verdict_of(&answer);
+        let Sent {
+            answer,
+            mut verdict,
+            took,
+            key,
+            key_failure,
+        } = self.send(call, &mut permit, key, waited, trail).await;
         let mut metered = None;
         if let (Ok(answer), Outcome::Ok) = (&answer, verdict.outcome) {
             metered = Metered::parse(&answer.body);
@@ -258,6 +217,9 @@ impl Manager {
             limit_hit: verdict.limit_hit,
             block_ms: block.map(|block| block.as_secs_f64() * 1000.0),
         });
+        if let Some(why) = key_failure {
+            self.scheduler.key_failed(&account, why);
+        }
         let status = answer.as_ref().ok().map(|answer| answer.status);
         trail.ended(verdict.outcome, status, took);
         match (answer, metered) {
@@ -276,6 +238,7 @@ impl Manager {
                 account,
                 verdict,
                 answer,
+                key,
             }),
         }
     }
@@ -353,7 +316,7 @@ fn allowed(labels: Option<&[String]>, settings: &Settings) -> Result<Option<Vec<
     Ok(Some(accounts.collect::<Result<_>>()?))
 }
 
-fn verdict_of(answer: &Result<Answer, Failure>) -> Verdict {
+pub(super) fn verdict_of(answer: &Result<Answer, Failure>) -> Verdict {
     match answer {
         Ok(answer) => judge(answer.status, &answer.headers, &answer.body),
         Err(_) => Verdict {

@@ -230,6 +230,16 @@ impl Scheduler {
         self.store.carried().await;
     }
 
+    /// There is no key to use an account with, for this reason: it is parked as one whose key was refused. Nothing where it has another
+    /// source of keys by now.
+    pub fn key_failed(&self, account: &Account, why: Arc<str>) {
+        let roster = self.roster();
+        let seat = roster.of(&account.label);
+        if let Some(seat) = seat.filter(|seat| seat.account.is_same_to_openai(account)) {
+            seat.health().key_failed(why, self.now_ms());
+        }
+    }
+
     fn blocks(&self) -> MutexGuard<'_, Vec<Block>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -39,10 +39,14 @@ impl Scheduler {
             .parked
             .iter()
             .map(|(seat, because, left_ms)| {
+                let seat = &roster.seats[*seat];
+                let why = seat.health().key_failure();
+                let why = why.map(|why| format!(": its key function failed: {why}"));
                 format!(
-                    "{} is parked ({}; asked again in {:.0} s)",
-                    roster.seats[*seat].account.label,
+                    "{} is parked ({}{}; asked again in {:.0} s)",
+                    seat.account.label,
                     because.name(),
+                    why.unwrap_or_default(),
                     left_ms / 1000.0
                 )
             })
