@@ -638,8 +638,8 @@ export declare class RequestManager {
   /**
    * Changes settings while it runs, without dropping a request: what is in flight ends on the account, key and URL that it was sent with;
    * what waits goes on waiting, in its place, for the accounts and limits of then. A request fails only where no account that it may use
-   * is left. An account whose label stays keeps its requests in flight, its sums and what is known of it; with another key, URL,
-   * organization, project or headers it is not parked any more. A changed limit counts from the next booking on; one that is not named any
+   * is left. An account whose label stays keeps its requests in flight, its sums and what is known of it; with another key
+   * or function, kind, URL, deployments, organization, project or headers it is not parked any more. A changed limit counts from the next booking on; one that is not named any
    * more stays until answers tell another. `redis`, `pool` and `onRedisDown` cannot be changed.
    *
    * @throws {RequestManagerError} as a rejection, and then nothing is changed: `ERR_CONFIG`; `ERR_STORE` where changes for all processes

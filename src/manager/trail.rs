@@ -28,7 +28,6 @@ struct UnderWay {
 }
 
 impl Trail {
-    /// The calls that were made; one still under way was given up.
     /// Notes that a call is sent.
     pub(super) fn begins(&mut self, permit: &Permit, waited: Duration) {
         self.under_way = Some(UnderWay {
@@ -39,6 +38,7 @@ impl Trail {
         });
     }
 
+    /// The calls that were made; one still under way was given up.
     pub(super) fn into_attempts(mut self) -> Vec<Attempt> {
         if let Some(under_way) = &self.under_way {
             let took = under_way.sent.elapsed();

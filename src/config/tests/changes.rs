@@ -168,11 +168,11 @@ fn a_wrong_change_is_named_and_shows_no_secret() {
         ),
         (
             r#"{"accounts": [{"label": "a", "apiKey": null}]}"#,
-            "`changes.accounts[0].apiKey` must be a string, got nothing",
+            "`changes.accounts[0].apiKey` must be a string or a function that gives one, got nothing",
         ),
         (
             r#"{"accounts": {"a": null}}"#,
-            "`changes.accounts.a` must be a string, got nothing",
+            "`changes.accounts.a` must be a string or a function that gives one, got nothing",
         ),
         (
             r#"{"accounts": [{"label": "b"}, {"label": "a", "limits": {"*": {"tokensPerMinute": 0}}}]}"#,
