@@ -32,6 +32,8 @@ export declare class Completions {
 export declare class Pool {
   /** Whether something was counted that Redis has not acknowledged. */
   hasNews(): boolean
+  /** The numbers of the functions that accounts get their keys from. */
+  keyFunctions(): Array<number>
   /**
    * Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text. Where it is
    * `observed`, its end tells what the events need.
@@ -56,9 +58,9 @@ export declare function countTextSync(text: string, model: string): number
 
 /**
  * Makes a pool from a configuration's JSON text, and that of the Redis which it shares with others, if any; returns an error's JSON
- * text where one is wrong.
+ * text where one is wrong. `askKey(number)` resolves to what the function of this number gave: JSON text with a `key` or a `failure`.
  */
-export declare function openPool(completions: Completions, config: string, redis?: string | undefined | null): Pool | string
+export declare function openPool(completions: Completions, config: string, redis: string | undefined | null, askKey: (arg: number) => Promise<string>): Pool | string
 
 /** Makes a pool from the environment's accounts; returns an error's JSON text where there are none. */
 export declare function openPoolFromEnvironment(completions: Completions, apiKey?: string | undefined | null, apiKeys?: string | undefined | null, baseUrl?: string | undefined | null, redis?: string | undefined | null): Pool | string

@@ -1,16 +1,38 @@
 // Several OpenAI accounts used as one. The same texts are in the README's reference.
 
-/** One OpenAI (or compatible) credential. */
+/** One credential, of OpenAI, Azure or another server that speaks as OpenAI does. */
 export interface Account {
   /** Unique in the pool; appears in results, errors and status. 1 to 64 printable ASCII characters without spaces and `: { } , =`. */
   label: string
-  /** The secret. Never logged or serialized; no message shows any part of it. */
-  apiKey: string
-  /** @default the pool's `baseURL` */
+  /** The secret, or a function that gets it. Never logged or serialized; no message shows any part of it. Of `azure` a string is a key, and what a function gives is a token. */
+  apiKey: string | KeyFunction
+  /**
+   * Whose server it is on.
+   * - `openai`: OpenAI, or a proxy in front of it
+   * - `azure`: a resource of Azure OpenAI
+   * - `compatible`: another server that speaks as OpenAI does; any models. One that wants no key gets any text as `apiKey`
+   * @default 'openai'
+   */
+  kind?: 'openai' | 'azure' | 'compatible'
+  /**
+   * Required for other kinds than `openai`. Of `azure` the resource's endpoint, as `https://my-resource.openai.azure.com`; an `/openai` or
+   * `/openai/v1` at its end is taken as well.
+   * @default the pool's `baseURL`
+   */
   baseURL?: string
-  /** Sent as `OpenAI-Organization`. */
+  /**
+   * Of `azure`: model → deployment. The account serves only these models, and is left out for all others.
+   * @default each model is served by the deployment of its own name
+   */
+  deployments?: Record<string, string>
+  /**
+   * Of `azure`: the date of its dated API, as `2024-10-21`; the deployment then is in the path.
+   * @default the v1 API
+   */
+  apiVersion?: string
+  /** Sent as `OpenAI-Organization`. Not for `azure`. */
   organization?: string
-  /** Sent as `OpenAI-Project`. */
+  /** Sent as `OpenAI-Project`. Not for `azure`. */
   project?: string
   /** Sent with every request; may replace any of ours. */
   headers?: Record<string, string>
@@ -22,7 +44,7 @@ export interface Account {
   weight?: number
   /**
    * Accounts of one group share OpenAI's limits, so that keys of one organization add no room.
-   * @default organization and project where given, else what answers name, else the label
+   * @default organization and project where given, else what OpenAI's answers name, else the label
    */
   quotaGroup?: string
   /**
@@ -38,6 +60,14 @@ export interface Account {
   /** The most that the account may spend. */
   budget?: Budget
 }
+
+/**
+ * Gets an account's key, as the token providers of `@azure/identity` do. It is called before the account's first request, once for all that
+ * need it, and again after a 401: then the request is repeated on the same account if the key is another one; the repeat is not counted.
+ * Where it throws, rejects, gives no string, or takes longer than 30 seconds, the account is parked as one whose key was refused, and others
+ * serve. What an error of it says may be part of ours; words in it that look like keys are masked.
+ */
+export type KeyFunction = () => string | Promise<string>
 
 /**
  * The most that may be spent, in days and months of UTC. Each above 0; what is left out is not bounded. The request that reaches a
@@ -100,7 +130,7 @@ export interface Timeouts {
 
 export interface ManagerConfig {
   /** Accounts, or label → key. At least one. */
-  accounts: Account[] | Record<string, string>
+  accounts: Account[] | Record<string, string | KeyFunction>
   /**
    * Where processes share their books. Without one they are kept in the process.
    * @default REDIS_URL from the environment, else none
@@ -161,7 +191,7 @@ export type SettingsChanges = OrDefault<Omit<ManagerConfig, 'accounts' | 'redis'
    * The new list, in its order. An account whose label is known leaves out what it keeps, also its key; one whose label is new
    * needs a key; one that is not named goes. Or label → key: keys are replaced, all else stays.
    */
-  accounts?: AccountChanges[] | Record<string, string>
+  accounts?: AccountChanges[] | Record<string, string | KeyFunction>
 }
 
 /** An account with what changes. */
@@ -337,6 +367,7 @@ export interface AccountChoice {
   org: string
   /** Readable, but not enumerable: logging the object shows no secret. */
   readonly apiKey: string
+  /** What the paths of OpenAI's endpoints follow; of an Azure account the v1 API, or the deployment where it has an `apiVersion`. */
   baseURL: string
   /** Tokens left this minute; `Infinity` where no limit is known. */
   availableTokens: number
@@ -673,8 +704,8 @@ export declare class RequestManager {
   /**
    * Changes settings while it runs, without dropping a request: what is in flight ends on the account, key and URL that it was sent with;
    * what waits goes on waiting, in its place, for the accounts and limits of then. A request fails only where no account that it may use
-   * is left. An account whose label stays keeps its requests in flight, its sums and what is known of it; with another key, URL,
-   * organization, project or headers it is not parked any more. A changed limit counts from the next booking on; one that is not named any
+   * is left. An account whose label stays keeps its requests in flight, its sums and what is known of it; with another key
+   * or function, kind, URL, deployments, organization, project or headers it is not parked any more. A changed limit counts from the next booking on; one that is not named any
    * more stays until answers tell another. `redis`, `pool` and `onRedisDown` cannot be changed.
    *
    * @throws {RequestManagerError} as a rejection, and then nothing is changed: `ERR_CONFIG`; `ERR_STORE` where changes for all processes

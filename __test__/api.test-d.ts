@@ -35,6 +35,19 @@ async function accepted() {
     prices: { own: { input: 1 } },
     budget: { usdPerDay: 5, tokensPerMonth: 1e9 },
   })
+  configure({ accounts: { a: async () => 'key', b: () => 'key', c: 'key' } })
+  configure({
+    accounts: [
+      {
+        label: 'az',
+        apiKey: 'key',
+        kind: 'azure',
+        baseURL: 'https://r',
+        deployments: { m: 'd' },
+        apiVersion: '2024-10-21',
+      },
+    ],
+  })
   configure({ OPEN_AI_KEYS: { ORG_1: 'key' }, models: { gpt_4: { modelLimit: 1 } }, PORT: 1 })
 
   const chat = await createChat(
@@ -95,6 +108,7 @@ async function accepted() {
     ],
     maxRetries: null,
   })
+  await manager.update({ accounts: [{ label: 'a', apiKey: async () => 'key' }] })
   await manager.update({ accounts: [{ label: 'a', weight: 2 }] }, { everywhere: true })
   await manager.close()
 
@@ -131,6 +145,10 @@ async function refused() {
   configure({ accounts: { a: 'key' }, maxWait: 5 })
   // @ts-expect-error an account needs a key
   configure({ accounts: [{ label: 'a' }] })
+  // @ts-expect-error a function gives a string
+  configure({ accounts: { a: async () => 5 } })
+  // @ts-expect-error a kind that does not exist
+  configure({ accounts: [{ label: 'a', apiKey: 'key', kind: 'google' }] })
   // @ts-expect-error data is required
   await createChat()
   // @ts-expect-error text is a string

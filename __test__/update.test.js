@@ -137,7 +137,10 @@ test('a wrong change changes nothing and shows no key', async (t) => {
       /^`changes\.accounts\[1\]\.apiKey` must be a string/,
     ],
     [{ accounts: [{ label: 'b', apiKey: 'x', limits: { m: { tokensPerMinute: -1 } } }] }, /accounts\[0\]\.limits\.m\./],
-    [{ accounts: { a: process.env.NOT_SET } }, /^`changes\.accounts\.a` must be a string, got nothing/],
+    [
+      { accounts: { a: process.env.NOT_SET } },
+      /^`changes\.accounts\.a` must be a string or a function that gives one, got nothing/,
+    ],
     [{ accounts: {} }, /holds no account/],
     [{ acounts: {} }, /^`changes` has no field `acounts`/],
     [{ redis: { on() {} } }, /^`changes\.redis` cannot be changed; make a new RequestManager/],

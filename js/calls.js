@@ -55,7 +55,8 @@ async function call(start, signal) {
   const number = lastNumber
   const end = new Promise((resolve, reject) => {
     if (open.size === 0) keepAlive.ref()
-    open.set(number, { resolve, reject })
+    // With what was called: a pool whose calls are open stays, and its key functions with it.
+    open.set(number, { resolve, reject, start })
   })
   try {
     start(number)

@@ -7,6 +7,7 @@ const { openPool, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { wrongArgument } = require('./errors.js')
 const { readEnd } = require('./events.js')
+const { changeWithFunctions } = require('./key-functions.js')
 const { readAnswer } = require('./stream.js')
 
 /** Several accounts used as one; see index.d.ts. */
@@ -45,7 +46,8 @@ class RequestManager {
   }
 
   async update(changes, options) {
-    await run(this.#pool, 'update', 'changes', writable(changes), options ?? undefined)
+    const apply = (numbered) => run(this.#pool, 'update', 'changes', numbered, options ?? undefined)
+    await changeWithFunctions(this.#pool, writable(changes), apply)
   }
 
   async close() {

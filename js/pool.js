@@ -7,6 +7,7 @@ const { binding, completions, call } = require('./calls.js')
 const { flushAtExit } = require('./last-words.js')
 const { fromJson, wrongArgument } = require('./errors.js')
 const { isObserved } = require('./events.js')
+const { openWithFunctions } = require('./key-functions.js')
 const { redisTarget } = require('./redis-source.js')
 
 /**
@@ -18,7 +19,9 @@ const { redisTarget } = require('./redis-source.js')
 function openPool(config, target = redisTarget(config?.redis)) {
   // A client cannot be written as JSON, and its password has no place there.
   const rest = isSettings(config) ? { ...config, redis: undefined } : config
-  return opened(binding.openPool(completions, toJson('config', rest), redisJson(target)), target)
+  const open = (settings, askKey) =>
+    binding.openPool(completions, toJson('config', settings), redisJson(target), askKey)
+  return opened(openWithFunctions(rest, open), target)
 }
 
 /**

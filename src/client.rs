@@ -4,11 +4,11 @@ use std::{fmt, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use reqwest::{Response, Url, redirect};
+use reqwest::{Response, redirect};
 use tokio::time::timeout;
 
 use crate::{
-    config::{Account, Timeouts},
+    config::{Address, Timeouts},
     trust,
 };
 
@@ -78,20 +78,17 @@ impl Client {
         }
     }
 
-    /// Posts a JSON body to `path` (beginning with a slash); returns when the response's headers are there.
+    /// Posts a JSON body; returns when the response's headers are there.
     pub async fn open(
         &self,
-        account: &Account,
-        path: &str,
+        address: Address,
         body: Bytes,
         timeouts: &Timeouts,
     ) -> Result<Opened, Failure> {
-        let url = Url::parse(&format!("{}{path}", account.base_url))
-            .map_err(|error| Failure::Connect(error.to_string()))?;
         let request = self
             .http()?
-            .post(url)
-            .headers(account.request_headers().clone())
+            .post(address.url)
+            .headers(address.headers)
             .body(body)
             .send();
         let response = timeout(timeouts.first_byte, request)

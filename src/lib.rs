@@ -34,6 +34,7 @@
 //! | 2 | [`config`] | user settings become types that cannot be wrong |
 //! | 2 | [`outcome`] | (status, headers, body) → what an answer means |
 //! | 1 | [`error`] | the one error: a stable code, a message, the facts |
+//! | 1 | [`key`] | the secret of an account: a text, or a function that gives it, asked once for all |
 //! | 1 | [`headers`] | what response headers say: limits, what is left, when to come back |
 //! | 1 | [`models`] | encoding, prices, windows and last day of every model |
 //! | 1 | [`sse`] | server-sent events: bytes → events |
@@ -48,6 +49,7 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod headers;
+pub mod key;
 pub mod manager;
 pub mod models;
 pub mod outcome;

@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod completions;
+mod functions;
 mod pool;
 mod simulation;
 

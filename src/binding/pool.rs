@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::Either;
+use napi::bindgen_prelude::{Either, Function, Promise};
 use napi_derive::napi;
 
-use super::completions::{Completions, End, Shared};
+use super::{
+    completions::{Completions, End, Shared},
+    functions::Functions,
+};
 use crate::{
     config::{CallOptions, Environment, RedisTarget, Settings, UpdateOptions},
     error::Result,
@@ -52,14 +55,22 @@ pub enum Operation {
 }
 
 /// Makes a pool from a configuration's JSON text, and that of the Redis which it shares with others, if any; returns an error's JSON
-/// text where one is wrong.
+/// text where one is wrong. `askKey(number)` resolves to what the function of this number gave: JSON text with a `key` or a `failure`.
 #[napi]
 pub fn open_pool(
     completions: &Completions,
     config: String,
     redis: Option<String>,
-) -> Either<Pool, String> {
-    opened(completions, Settings::parse(&config), redis.as_deref())
+    ask_key: Function<'_, u32, Promise<String>>,
+) -> napi::Result<Either<Pool, String>> {
+    let functions = Functions::new(&ask_key)?;
+    let settings = Settings::parse(&config);
+    Ok(opened(
+        completions,
+        settings,
+        redis.as_deref(),
+        Some(functions),
+    ))
 }
 
 /// Makes a pool from the environment's accounts; returns an error's JSON text where there are none.
@@ -77,17 +88,22 @@ pub fn open_pool_from_environment(
         base_url,
     };
     let settings = Settings::from_environment(&environment);
-    opened(completions, settings, redis.as_deref())
+    opened(completions, settings, redis.as_deref(), None)
 }
 
 fn opened(
     completions: &Completions,
     settings: Result<Settings>,
     redis: Option<&str>,
+    functions: Option<Functions>,
 ) -> Either<Pool, String> {
     let manager = || {
         let target = redis.map(RedisTarget::parse).transpose()?;
-        Manager::new(settings?, target.as_ref())
+        let manager = Manager::new(settings?, target.as_ref())?;
+        Ok(match functions {
+            Some(functions) => manager.with_key_functions(Arc::new(functions)),
+            None => manager,
+        })
     };
     match manager() {
         Ok(manager) => Either::A(Pool {
@@ -104,6 +120,12 @@ impl Pool {
     #[napi]
     pub fn has_news(&self) -> bool {
         self.manager.has_news()
+    }
+
+    /// The numbers of the functions that accounts get their keys from.
+    #[napi]
+    pub fn key_functions(&self) -> Vec<u32> {
+        self.manager.settings().key_functions()
     }
 
     /// Starts a call; it ends on the pool's completions under `number`. `argument` and `options` are JSON text. Where it is

@@ -1,16 +1,22 @@
 //! One account: a credential, where it is used, and what it may take.
 
-use std::{fmt, num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, sync::Arc};
 
 use http::HeaderMap;
+use url::Url;
 
 use super::{
+    address::url_of,
     budget::Budget,
+    kind::{self, Deployments, Kind},
     limits::{LimitsByModel, limits_by_model},
     reader::{Field, Object},
     request_headers::request_headers,
 };
-use crate::error::Result;
+use crate::{
+    error::Result,
+    key::{Key, KeyFunction},
+};
 
 /// Where OpenAI's API lives.
 pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
@@ -19,7 +25,10 @@ pub const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 pub(super) const FIELDS: &[&str] = &[
     "label",
     "apiKey",
+    "kind",
     "baseURL",
+    "deployments",
+    "apiVersion",
     "organization",
     "project",
     "headers",
@@ -35,8 +44,10 @@ pub(super) const FIELDS: &[&str] = &[
 pub struct Account {
     /// Unique in the pool; appears in results, Redis and logs.
     pub label: Arc<str>,
-    /// The secret.
-    pub key: ApiKey,
+    /// What its secret comes from.
+    pub key: Key,
+    /// Whose server it is on.
+    pub kind: Kind,
     /// Without a slash at its end.
     pub base_url: String,
     /// Sent as `OpenAI-Organization`.
@@ -58,37 +69,27 @@ pub struct Account {
     /// What it may spend.
     pub budget: Budget,
     /// The base URL and the quota group where the user named them: without, they follow others of the settings.
-    named_base_url: Option<String>,
+    pub(super) named_base_url: Option<String>,
     named_group: Option<Arc<str>>,
+    /// Of Azure: model → deployment, and the date of its dated API.
+    pub(super) deployments: Option<Deployments>,
+    pub(super) api_version: Option<String>,
+    /// What follows from the other fields.
+    pub(super) root: Url,
     request_headers: HeaderMap,
-}
-
-/// An API key that shows itself to nobody but the HTTP client.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(Arc<str>);
-
-impl ApiKey {
-    /// The secret itself.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(…)")
-    }
 }
 
 impl Account {
     /// An account with nothing but a label and a key.
-    pub(super) fn bare(label: &str, key: &str, base_url: &str) -> Result<Self> {
+    pub(super) fn bare(label: &str, key: Key, base_url: &str) -> Result<Self> {
         let label: Arc<str> = label.into();
+        let root = url_of(&label, base_url)?;
         let account = Account {
             quota_group: label.clone(),
             quota_group_is_given: false,
             label,
-            key: ApiKey(key.into()),
+            key,
+            kind: Kind::default(),
             base_url: base_url.to_owned(),
             organization: None,
             project: None,
@@ -99,6 +100,9 @@ impl Account {
             budget: Budget::default(),
             named_base_url: None,
             named_group: None,
+            deployments: None,
+            api_version: None,
+            root,
             request_headers: HeaderMap::new(),
         };
         account.completed(base_url)
@@ -107,15 +111,23 @@ impl Account {
     /// An account as the settings give it; `base_url` is the pool's.
     pub(super) fn parse(object: &Object<'_>, base_url: &str) -> Result<Self> {
         let label = label(&object.required("label"), None)?;
-        let key = object.required("apiKey").secret()?;
+        let key = key_of(&object.required("apiKey"))?;
         Account::bare(&label, key, base_url)?.with(object, base_url)
     }
 
     /// The same account with the fields that an object names; `null` is a field's default.
     pub(super) fn with(mut self, object: &Object<'_>, base_url: &str) -> Result<Self> {
         if object.has("apiKey") {
-            self.key = ApiKey(object.required("apiKey").secret()?.into());
+            self.set_key(key_of(&object.required("apiKey"))?);
         }
+        object.set("kind", &mut self.kind, Kind::default(), Kind::parse)?;
+        object.set(
+            "deployments",
+            &mut self.deployments,
+            None,
+            kind::deployments,
+        )?;
+        object.set("apiVersion", &mut self.api_version, None, kind::api_version)?;
         object.set("baseURL", &mut self.named_base_url, None, |url| {
             base_url_of(url).map(Some)
         })?;
@@ -137,13 +149,21 @@ impl Account {
     }
 
     /// The same account with another key.
-    pub(super) fn with_key(mut self, key: &str, base_url: &str) -> Result<Self> {
-        self.key = ApiKey(key.into());
+    pub(super) fn with_key(mut self, key: Key, base_url: &str) -> Result<Self> {
+        self.set_key(key);
         self.completed(base_url)
+    }
+
+    /// The same function goes on with what it gave.
+    fn set_key(&mut self, key: Key) {
+        if self.key != key {
+            self.key = key;
+        }
     }
 
     /// The same account with what follows from its other fields, and from the pool's base URL.
     pub(super) fn completed(mut self, base_url: &str) -> Result<Self> {
+        self.check_kind()?;
         self.base_url = match &self.named_base_url {
             Some(own) => own.clone(),
             None => base_url.to_owned(),
@@ -154,18 +174,34 @@ impl Account {
             Some(group) => group.clone(),
             None => default_quota_group(&self),
         };
+        self.root = self.root_of()?;
         self.request_headers = request_headers(&self)?;
         Ok(self)
     }
 
-    /// The headers of all its requests.
+    /// The headers of all its requests, but for its secret.
     pub fn request_headers(&self) -> &HeaderMap {
         &self.request_headers
     }
 
     /// Whether OpenAI sees the same in another account: what it said to the one it would say to the other.
     pub fn is_same_to_openai(&self, other: &Account) -> bool {
-        self.base_url == other.base_url && self.request_headers == other.request_headers
+        self.root == other.root
+            && self.api_version == other.api_version
+            && self.deployments == other.deployments
+            && self.kind == other.kind
+            && self.key == other.key
+            && self.request_headers == other.request_headers
+    }
+}
+
+/// A secret, or a function that gives it.
+pub(super) fn key_of(field: &Field<'_>) -> Result<Key> {
+    match field.function() {
+        Some(number) => Ok(Key::Function(Arc::new(KeyFunction::new(number)))),
+        None => Ok(Key::Text(
+            field.secret("a string or a function that gives one")?,
+        )),
     }
 }
 

@@ -44,8 +44,8 @@ impl Settings {
             } else {
                 let keys = keys_by_label(&field)?.into_iter();
                 let accounts = keys.map(|(label, key)| match self.known(&label) {
-                    Some(known) => Account::clone(known).with_key(key.secret()?, base_url),
-                    None => Account::bare(&label, key.secret()?, base_url),
+                    Some(known) => Account::clone(known).with_key(account::key_of(&key)?, base_url),
+                    None => Account::bare(&label, account::key_of(&key)?, base_url),
                 });
                 accounts.collect::<Result<_>>()?
             };

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::{Code, Result},
+    key::Key,
     models::Price,
 };
 
@@ -47,7 +48,7 @@ pub(super) fn parse(value: &Value) -> Result<Settings> {
     let keys = constants.required("OPEN_AI_KEYS");
     for (name, key) in keys.entries("an object of names and keys")?.iter() {
         let label = account::label(&key, Some(&name.to_lowercase()))?;
-        let mut account = Account::bare(&label, key.secret()?, &base_url)?;
+        let mut account = Account::bare(&label, Key::Text(key.secret("a string")?), &base_url)?;
         account.limits = limits.clone();
         accounts.push(account);
     }

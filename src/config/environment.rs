@@ -7,7 +7,10 @@ use super::{
     account::{self, Account, DEFAULT_BASE_URL},
     reader::Field,
 };
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    key::Key,
+};
 
 /// The environment variables that name accounts.
 ///
@@ -73,7 +76,7 @@ impl Settings {
                     Code::Config,
                 );
                 let label = account::label(&field, Some(&label))?;
-                Account::bare(&label, field.secret()?, &base_url)
+                Account::bare(&label, Key::Text(field.secret("a string")?), &base_url)
             })
             .collect::<Result<Vec<_>>>()?;
         Settings::with_accounts(accounts, base_url, variable)

@@ -5,10 +5,12 @@
 //! is positive or a URL is one. A [`RedisTarget`] is read apart: it comes with a call, not with the settings.
 
 mod account;
+mod address;
 mod budget;
 mod changes;
 mod constants;
 mod environment;
+mod kind;
 mod limits;
 mod options;
 mod reader;
@@ -25,9 +27,11 @@ use serde_json::Value;
 pub(crate) use self::reader::Field;
 use self::reader::Object;
 pub use self::{
-    account::{Account, ApiKey, DEFAULT_BASE_URL},
+    account::{Account, DEFAULT_BASE_URL},
+    address::Address,
     budget::Budget,
     environment::Environment,
+    kind::Kind,
     limits::{Limits, LimitsByModel},
     options::{CallOptions, UpdateOptions},
     redis_target::RedisTarget,
@@ -35,6 +39,7 @@ pub use self::{
 };
 use crate::{
     error::{Code, Error, Result},
+    key::Key,
     models::Price,
 };
 
@@ -168,6 +173,16 @@ impl Settings {
         })
     }
 
+    /// The numbers of the functions that give its accounts' keys.
+    pub fn key_functions(&self) -> Vec<u32> {
+        let keys = self.accounts.iter().map(|account| &account.key);
+        let numbers = keys.filter_map(|key| match key {
+            Key::Text(_) => None,
+            Key::Function(function) => Some(function.number()),
+        });
+        numbers.collect()
+    }
+
     /// The account of a label that an argument names.
     pub fn account(&self, label: &str, argument: &str) -> Result<&Arc<Account>> {
         self.known(label).ok_or_else(|| {
@@ -280,7 +295,7 @@ fn parse_accounts(field: &Field<'_>, base_url: &str) -> Result<Vec<Account>> {
     }
     keys_by_label(field)?
         .into_iter()
-        .map(|(label, key)| Account::bare(&label, key.secret()?, base_url))
+        .map(|(label, key)| Account::bare(&label, account::key_of(&key)?, base_url))
         .collect()
 }
 

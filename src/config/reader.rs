@@ -7,7 +7,10 @@ use std::{fmt::Display, time::Duration};
 
 use serde_json::{Map, Value};
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    key::ApiKey,
+};
 
 /// The longest time that a setting may name: a day.
 const LONGEST_MS: f64 = 86_400_000.0;
@@ -105,21 +108,18 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A string that must be kept secret: not empty, and fit for an HTTP header.
-    pub(crate) fn secret(&self) -> Result<&'a str> {
+    /// A string that must be kept secret; `accepted` says what else could stand in its place.
+    pub(crate) fn secret(&self, accepted: &str) -> Result<ApiKey> {
         let Value::String(text) = self.value else {
-            return Err(self.wrong(format!("must be a string, got {}", kind(self.value))));
+            return Err(self.wrong(format!("must be {accepted}, got {}", kind(self.value))));
         };
-        if text.is_empty() {
-            return Err(self.wrong("must not be empty"));
-        }
-        if let Some(at) = text.bytes().position(|b| !b.is_ascii_graphic()) {
-            return Err(self.wrong(format!(
-                "must be printable ASCII without spaces or line breaks, but character {} is not (the value is not shown)",
-                at + 1
-            )));
-        }
-        Ok(text)
+        ApiKey::parse(text).map_err(|wrong| self.wrong(wrong))
+    }
+
+    /// The number of a function, for which the JavaScript side writes `{"function": number}`.
+    pub(crate) fn function(&self) -> Option<u32> {
+        let number = self.value.get("function")?.as_u64()?;
+        u32::try_from(number).ok()
     }
 
     /// A non-empty string of any characters that no message may show.

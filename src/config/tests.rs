@@ -1,6 +1,7 @@
 //! Good settings become the values that they name; bad ones say which field, which value, and what is accepted.
 
 mod changes;
+mod kind;
 mod shared;
 
 use super::*;
@@ -157,6 +158,10 @@ fn a_wrong_setting_is_named_with_its_value_and_the_accepted_form() {
         (
             r#"{"accounts": [{"label": "a", "apiKey": "k"}, {"label": "a", "apiKey": "l"}]}"#,
             "`config.accounts` holds the label \"a\" twice; labels must be unique",
+        ),
+        (
+            r#"{"accounts": [{"label": "a", "apiKey": 5}]}"#,
+            "`config.accounts[0].apiKey` must be a string or a function that gives one, got a number",
         ),
         (
             r#"{"accounts": [{"label": "a", "apiKey": "k", "weight": 0}]}"#,

@@ -2,26 +2,25 @@
 
 use bytes::Bytes;
 
-use super::{Request, event_stream::Events};
+use super::event_stream::Events;
 use crate::{
     attempt::Outcome,
     client::{Answer, Client, Failure},
-    config::{Account, Timeouts},
+    config::{Address, Timeouts},
     outcome::{Verdict, judge, status_of_event},
     quota::Unspent,
 };
 
 /// One call: the whole answer, or its head and what comes in events.
 pub(super) async fn exchange(
-    request: &Request,
     client: &Client,
-    account: &Account,
+    address: Address,
+    body: Bytes,
+    streams: bool,
     timeouts: &Timeouts,
 ) -> Result<(Answer, Option<Events>), Failure> {
-    let opened = client
-        .open(account, request.path(), request.body.clone(), timeouts)
-        .await?;
-    if !(request.streams && opened.is_event_stream()) {
+    let opened = client.open(address, body, timeouts).await?;
+    if !(streams && opened.is_event_stream()) {
         return Ok((opened.whole().await?, None));
     }
     let mut head = Answer {

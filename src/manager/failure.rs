@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     attempt::Outcome,
+    config::Kind,
     error::{Code, Error, LastAnswer},
     models,
 };
@@ -70,8 +71,18 @@ fn said(request: &Request, last: &LastAttempt) -> String {
         }
         (Ok(answer), None) => format!("answered {}", answer.status),
     };
-    let retired = models::find(&request.model).and_then(|model| model.retired);
-    match retired.filter(|_| last.verdict.outcome == Outcome::ModelRefused) {
+    if last.verdict.outcome != Outcome::ModelRefused {
+        return said;
+    }
+    let retired = match last.account.kind {
+        Kind::Azure => {
+            let name = last.account.name_of(&request.model);
+            return format!("{said} (asked for the deployment \"{name}\")");
+        }
+        Kind::OpenAi => models::find(&request.model).and_then(|model| model.retired),
+        Kind::Compatible => None,
+    };
+    match retired {
         Some(date) => format!(
             "{said} OpenAI's last day for \"{}\" is {date}: ask for another model, or set modelAliases: {{ \"{}\": \
              \"gpt-6-luna\" }}",
@@ -86,7 +97,7 @@ fn without_secrets(mut last: LastAttempt) -> LastAttempt {
     let account = &last.account;
     let secrets = account.headers.iter().map(|(_, value)| value.as_str());
     let secrets: Vec<&str> = secrets
-        .chain([account.key.expose()])
+        .chain([last.key.expose()])
         // A shorter text stands in any message by chance.
         .filter(|secret| secret.len() >= SHORTEST_SECRET)
         .collect();

@@ -8,20 +8,22 @@ use super::{DEFAULT_CHAT_MODEL, Manager, Need, facts::milliseconds, request::nam
 use crate::{
     books::{BudgetStatus, UsageQuery},
     error::{Code, Error, Result},
+    key::CurrentKey,
     quota::{Cost, Sharing},
     scheduler::AccountStanding,
 };
 
 impl Manager {
-    fn model_group_of(&self, need: &Need) -> Arc<str> {
+    /// The model of a need, and its group.
+    fn names_of(&self, need: &Need) -> (Arc<str>, Arc<str>) {
         let requested = need.model.as_deref().unwrap_or(DEFAULT_CHAT_MODEL);
         let settings = self.settings();
-        names(settings.sent_model(requested), &settings).1
+        names(settings.sent_model(requested), &settings)
     }
 
     /// How the accounts stand for a need, best first.
     async fn standings(&self, need: &Need) -> Result<Vec<AccountStanding>> {
-        let model_group = self.model_group_of(need);
+        let (_, model_group) = self.names_of(need);
         let cost = Cost {
             requests: 1.0,
             tokens: need.tokens,
@@ -34,7 +36,9 @@ impl Manager {
         if let Some(label) = &need.current {
             self.settings().account(label, "org")?;
         }
-        let standings = self.standings(need).await?;
+        let (model, _) = self.names_of(need);
+        let mut standings = self.standings(need).await?;
+        standings.retain(|standing| standing.account.serves(&model));
         let ties_with_best = |standing: &&AccountStanding| {
             standings.first().is_some_and(|best| {
                 best.lane.wait_ms == standing.lane.wait_ms
@@ -45,25 +49,32 @@ impl Manager {
             .iter()
             .find(|standing| Some(&*standing.account.label) == need.current.as_deref())
             .filter(ties_with_best);
-        let Some(chosen) = kept.or(standings.first()) else {
-            return Err(Error::new(Code::NoAccount, "no account is configured"));
-        };
-        if chosen.lane.wait_ms.is_infinite() {
-            return Err(Error::new(
-                Code::TooLarge,
-                format!("{} tokens exceed the limit of every account", need.tokens),
-            ));
+        let kept = kept.cloned();
+        let mut failed = Vec::new();
+        for chosen in kept.iter().chain(&standings) {
+            let label = &chosen.account.label;
+            if failed.iter().any(|(failed, _)| failed == label) {
+                continue;
+            }
+            match self.current_key(&chosen.account, None).await {
+                Ok(key) => return chosen_json(chosen, &model, &key, need),
+                Err(why) => {
+                    self.scheduler.key_failed(&chosen.account, why.clone());
+                    failed.push((label.clone(), why));
+                }
+            }
         }
-        let account = &chosen.account;
-        Ok(json!({
-            "org": &*account.label,
-            "apiKey": account.key.expose(),
-            "baseURL": account.base_url,
-            "availableTokens": chosen.lane.tokens_left.map(f64::floor),
-            "availableRequests": chosen.lane.requests_left.map(f64::floor),
-            "waitMs": chosen.lane.wait_ms.ceil(),
-        })
-        .to_string())
+        let failed = failed.iter();
+        let why: Vec<String> = failed
+            .map(|(label, why)| format!("{label}: its key function failed: {why}"))
+            .collect();
+        Err(Error::new(
+            Code::NoAccount,
+            match why.is_empty() {
+                true => format!("no account has a deployment of \"{model}\""),
+                false => format!("no account has a key: {}", why.join(", ")),
+            },
+        ))
     }
 
     /// What was used, by day, account, model and type, as JSON; `query` is JSON as well.
@@ -81,7 +92,7 @@ impl Manager {
             .iter()
             .map(|standing| self.account_status(standing))
             .collect();
-        let sharing = self.scheduler.sharing(&self.model_group_of(need));
+        let sharing = self.scheduler.sharing(&self.names_of(need).1);
         Ok(json!({
             "waiting": self.scheduler.waiting(),
             "redis": sharing.as_ref().map(sharing_json),
@@ -137,4 +148,29 @@ fn sharing_json(sharing: &Sharing) -> Value {
             "because": because,
         })),
     })
+}
+
+/// What a chosen account is, as JSON.
+fn chosen_json(
+    chosen: &AccountStanding,
+    model: &str,
+    key: &CurrentKey,
+    need: &Need,
+) -> Result<String> {
+    if chosen.lane.wait_ms.is_infinite() {
+        return Err(Error::new(
+            Code::TooLarge,
+            format!("{} tokens exceed the limit of every account", need.tokens),
+        ));
+    }
+    let account = &chosen.account;
+    Ok(json!({
+        "org": &*account.label,
+        "apiKey": key.key.expose(),
+        "baseURL": account.base_of(model).as_str().trim_end_matches('/'),
+        "availableTokens": chosen.lane.tokens_left.map(f64::floor),
+        "availableRequests": chosen.lane.requests_left.map(f64::floor),
+        "waitMs": chosen.lane.wait_ms.ceil(),
+    })
+    .to_string())
 }

@@ -9,6 +9,7 @@ mod event_stream;
 mod exchange;
 mod facts;
 mod failure;
+mod keys;
 mod live;
 mod look;
 mod metered;
@@ -16,6 +17,7 @@ mod prefix;
 mod reply;
 mod request;
 mod retry;
+mod sending;
 mod serving;
 mod sharing;
 mod streaming;
@@ -37,6 +39,7 @@ use tokio::{
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
+    keys::KeyFunctions,
     reply::{Reply, error_json},
     request::Request,
     streaming::Streaming,
@@ -59,6 +62,8 @@ pub struct Manager {
     live: Arc<Live>,
     /// Where the pool has a Redis.
     sharing: Option<Sharing>,
+    /// Where accounts have functions for keys.
+    key_functions: Option<Arc<dyn KeyFunctions>>,
     scheduler: Arc<Scheduler>,
     books: Arc<Books>,
     closed: AtomicBool,
@@ -92,12 +97,20 @@ impl Manager {
         Ok(Manager {
             live: Arc::new(Live::new(settings, scheduler.clone(), books.clone())),
             sharing,
+            key_functions: None,
             scheduler,
             books,
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
         })
+    }
+
+    /// A manager that can ask functions for keys.
+    #[must_use]
+    pub fn with_key_functions(mut self, functions: Arc<dyn KeyFunctions>) -> Self {
+        self.key_functions = Some(functions);
+        self
     }
 
     /// The settings as they are now.

@@ -182,16 +182,14 @@ pub fn error_json(error: &Error) -> String {
     json.to_string()
 }
 
-/// OpenAI's id of an answered request.
+/// The server's id of an answered request.
 pub(super) fn request_id(answer: &Answer) -> Option<String> {
-    Some(
-        answer
-            .headers
-            .get("x-request-id")?
-            .to_str()
-            .ok()?
-            .to_owned(),
-    )
+    let headers = &answer.headers;
+    // Azure's gateway refuses by itself, and then only its own id is there.
+    let id = headers
+        .get("x-request-id")
+        .or_else(|| headers.get("apim-request-id"))?;
+    Some(id.to_str().ok()?.to_owned())
 }
 
 /// Headers as pairs, cookies left out: they are nobody's business and hold session ids.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     body::{Body, quoted},
-    config::{CallOptions, Settings},
+    config::{Account, CallOptions, Settings},
     error::{Code, Error, Result},
     models,
     tokens::{self, Endpoint, Estimate},
@@ -120,6 +120,23 @@ impl Request {
                 format!("{}{LONG_CONTEXT}", self.model_group).into()
             }
             _ => self.model_group.clone(),
+        }
+    }
+
+    /// The body as an account takes it: with its own name of the model.
+    pub fn body_for(&self, account: &Account) -> Bytes {
+        let name = account.name_of(&self.model);
+        if name == &*self.model {
+            return self.body.clone();
+        }
+        let json = std::str::from_utf8(&self.body).unwrap_or_default();
+        match Body::parse(json) {
+            Ok(mut body) => {
+                body.set("model", quoted(name));
+                Bytes::from(body.to_json())
+            }
+            // It was read as an object when the request was made.
+            Err(_) => self.body.clone(),
         }
     }
 

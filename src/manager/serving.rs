@@ -7,15 +7,16 @@ use tokio::time::Instant;
 use super::{
     InFlight, Manager, Reply, Request,
     event_stream::Events,
-    exchange::{exchange, unspent, verdict_of},
+    exchange::unspent,
     failure::{failed, gave_up},
     live::Current,
     metered::{Metered, estimated_cost},
     prefix::wanted_prefix,
     reply::request_id,
     retry::{Next, Tries},
+    sending::Sent,
     streaming::{self, Open, Streaming},
-    trail::{Trail, UnderWay},
+    trail::Trail,
 };
 use crate::{
     attempt::Outcome,
@@ -24,6 +25,7 @@ use crate::{
     config::{Account, CallOptions, Settings},
     error::Result,
     headers::Reading,
+    key::{ApiKey, CurrentKey},
     outcome::Verdict,
     quota::Cost,
     scheduler::{Order, Permit, Settling, Slot, Want},
@@ -32,10 +34,10 @@ use crate::{
 
 /// A request, and what it is served by: the settings of the moment when it began.
 #[derive(Debug, Clone, Copy)]
-struct Call<'a> {
-    request: &'a Request,
+pub(super) struct Call<'a> {
+    pub(super) request: &'a Request,
     estimate: &'a Estimate,
-    current: &'a Current,
+    pub(super) current: &'a Current,
 }
 
 /// What is known of the last attempt when a request fails.
@@ -44,6 +46,8 @@ pub(super) struct LastAttempt {
     pub(super) account: Arc<Account>,
     pub(super) verdict: Verdict,
     pub(super) answer: Result<Answer, Failure>,
+    /// What it was sent with.
+    pub(super) key: ApiKey,
 }
 
 /// What a request is answered with.
@@ -117,6 +121,7 @@ impl Manager {
         let settings = &*current.settings;
         let max_wait = options.max_wait.unwrap_or(settings.max_wait);
         let mut want = Want {
+            model: request.model.clone(),
             model_group: request.lane_of(estimate),
             cost: Cost {
                 requests: 1.0,
@@ -147,8 +152,16 @@ impl Manager {
             };
             let waited = asked.elapsed();
             trail.waited += waited;
-            let (permit, reservation) = match (admitted, last) {
-                (Ok(Some(admitted)), _) => admitted,
+            let (permit, reservation, key) = match (admitted, last) {
+                (Ok(Some((permit, reservation))), unchanged) => {
+                    let Some(key) = self.key_for(&permit).await else {
+                        // The account is parked by now. This one had its turn in line.
+                        want.is_repeat = true;
+                        last = unchanged;
+                        continue;
+                    };
+                    (permit, reservation, key)
+                }
                 (Ok(None), unchanged) => {
                     // The scheduler knows by now which account may not spend. This one had its turn in line.
                     want.is_repeat = true;
@@ -158,7 +171,7 @@ impl Manager {
                 (Err(error), None) => return Err(error),
                 (Err(error), Some(last)) => return Err(gave_up(request, &error, last)),
             };
-            let admitted = (permit, reservation);
+            let admitted = (permit, reservation, key);
             let attempt = match self.attempt(&call, admitted, waited, trail, &tries).await {
                 Ok(answered) => return Ok(answered),
                 Err(attempt) => attempt,
@@ -206,34 +219,23 @@ impl Manager {
     async fn attempt(
         &self,
         call: &Call<'_>,
-        (mut permit, reservation): (Permit, Option<Reservation>),
+        (mut permit, reservation, key): (Permit, Option<Reservation>, CurrentKey),
         waited: Duration,
         trail: &mut Trail,
         tries: &Tries,
     ) -> Result<Answered, LastAttempt> {
-        let Call {
-            request, current, ..
-        } = *call;
         let account = permit.account().clone();
-        let timeouts = request.options.timeouts;
-        let timeouts = timeouts.unwrap_or(current.settings.timeouts);
-        permit.sending();
-        let sent = Instant::now();
-        trail.under_way = Some(UnderWay {
-            account: account.label.clone(),
-            waited,
-            choice: permit.choice().clone(),
-            sent,
-        });
-        let (answer, events) = match exchange(request, &current.client, &account, &timeouts).await {
-            Ok((answer, events)) => (Ok(answer), events),
-            Err(failure) => (Err(failure), None),
-        };
-        let took = sent.elapsed();
-        let mut verdict = verdict_of(&answer);
+        let Sent {
+            answer,
+            events,
+            mut verdict,
+            took,
+            key,
+            key_failure,
+        } = self.send(call, &mut permit, key, waited, trail).await;
         let mut metered = None;
         if let (Ok(answer), Outcome::Ok, None) = (&answer, verdict.outcome, &events) {
-            metered = Metered::parse(&answer.body).filter(|_| !request.streams);
+            metered = Metered::parse(&answer.body).filter(|_| !call.request.streams);
             if metered.is_none() {
                 verdict.outcome = Outcome::Broken;
             }
@@ -278,6 +280,9 @@ impl Manager {
             })));
         }
         permit.settle(settling);
+        if let Some(why) = key_failure {
+            self.scheduler.key_failed(&account, why);
+        }
         match (answer, metered) {
             (Ok(answer), Some(metered)) => {
                 let served = ServedAttempt {
@@ -294,6 +299,7 @@ impl Manager {
                 account,
                 verdict,
                 answer,
+                key,
             }),
         }
     }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::attempt::{Attempt, Choice, Outcome};
+use crate::{
+    attempt::{Attempt, Choice, Outcome},
+    scheduler::Permit,
+};
 
 /// The calls of one request so far.
 #[derive(Debug, Default)]
@@ -12,20 +15,30 @@ pub(super) struct Trail {
     pub(super) attempts: Vec<Attempt>,
     /// Over all of them.
     pub(super) waited: Duration,
-    pub(super) under_way: Option<UnderWay>,
+    under_way: Option<UnderWay>,
 }
 
 /// A call that was sent and has no answer yet.
 #[derive(Debug)]
-pub(super) struct UnderWay {
-    pub(super) account: Arc<str>,
+struct UnderWay {
+    account: Arc<str>,
     /// Before it.
-    pub(super) waited: Duration,
-    pub(super) choice: Choice,
-    pub(super) sent: Instant,
+    waited: Duration,
+    choice: Choice,
+    sent: Instant,
 }
 
 impl Trail {
+    /// Notes that a call is sent.
+    pub(super) fn begins(&mut self, permit: &Permit, waited: Duration) {
+        self.under_way = Some(UnderWay {
+            account: permit.account().label.clone(),
+            waited,
+            choice: permit.choice().clone(),
+            sent: Instant::now(),
+        });
+    }
+
     /// The calls that were made; one still under way was given up.
     pub(super) fn into_attempts(mut self) -> Vec<Attempt> {
         if let Some(under_way) = &self.under_way {

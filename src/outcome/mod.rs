@@ -17,6 +17,9 @@ use crate::{
 /// Error bodies are small; a page past this size is not searched for an error object.
 const LONGEST_ERROR_BODY: usize = 256 * 1024;
 
+/// No limit of tokens per minute is waited for so long, whatever a request takes of it.
+const LONGER_THAN_MINUTES: Duration = Duration::from_secs(3600);
+
 /// A judged answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
@@ -62,10 +65,15 @@ pub fn judge(status: u16, headers: &HeaderMap, body: &[u8]) -> Verdict {
         outcome => outcome,
     };
     let message = error.as_ref().map_or("", |error| error.message.as_str());
+    let wait = hint.after.or_else(|| try_again_in(message));
+    let outcome = match outcome {
+        Outcome::Limited if never_fits(message, wait) => Outcome::TooLarge,
+        outcome => outcome,
+    };
     Verdict {
         outcome,
         should_retry: hint.should_retry,
-        wait: hint.after.or_else(|| try_again_in(message)),
+        wait,
         limit_hit: (status == 429).then(|| limit_hit(message)).flatten(),
         error: error.map(|error| error.map_texts(redact)),
     }
@@ -121,10 +129,16 @@ fn outcome(status: u16, error: Option<&UpstreamError>) -> Outcome {
         403 if says("unsupported_country_region_territory") => Outcome::BadRequest,
         403 => Outcome::KeyRefused,
         404 if model_refused() => Outcome::ModelRefused,
+        // Azure's word for an address or a version that this resource does not have; another account's may be right.
+        404 if says("404") && text("Resource not found") => Outcome::ModelRefused,
         408 | 409 => Outcome::Overloaded,
         429 if out_of_money() => Outcome::OutOfMoney,
         429 if text("Request too large") => Outcome::TooLarge,
-        429 if says("slow_down") || text("overloaded") || text("resource unavailable") => {
+        429 if says("slow_down")
+            || text("overloaded")
+            || text("resource unavailable")
+            || text("experiencing high demand") =>
+        {
             Outcome::Overloaded
         }
         429 => Outcome::Limited,
@@ -164,11 +178,25 @@ fn error_object(body: &[u8]) -> Option<UpstreamError> {
     })
 }
 
-/// "Please try again in 9.816s." → 9.816 s.
+/// "Please try again in 9.816s." → 9.816 s; and Azure's "Please retry after 7 seconds.", "Try again in 53 seconds."
 fn try_again_in(message: &str) -> Option<Duration> {
-    let (_, rest) = message.split_once("try again in ")?;
-    let word = rest.split_whitespace().next()?;
-    go_duration(word.trim_end_matches(['.', ',']))
+    let after = |words: &str| Some(message.split_once(words)?.1);
+    let rest = after("ry again in ").or_else(|| after("retry after "))?;
+    let mut words = rest.split_whitespace();
+    let word = words.next()?.trim_end_matches(['.', ',']);
+    let in_seconds = || {
+        let seconds: u32 = word.parse().ok()?;
+        let unit = words.next()?;
+        unit.starts_with("second")
+            .then(|| Duration::from_secs(seconds.into()))
+    };
+    go_duration(word).or_else(in_seconds)
+}
+
+/// Azure names a day for a request that is larger than a deployment's tokens per minute, which no minute gives back.
+/// (Seen in vanderschaarlab/climb#1: it ended when the limit was raised.)
+fn never_fits(message: &str, wait: Option<Duration>) -> bool {
+    message.contains("token rate limit") && wait.is_some_and(|wait| wait >= LONGER_THAN_MINUTES)
 }
 
 /// "… on tokens per min (TPM): Limit 30000, Used 29937, …" → the numbers; also the form of 2023, "Limit: 10000 / min".

@@ -8,6 +8,41 @@ fn body(message: &str, kind: &str, code: &str) -> String {
     serde_json::json!({ "error": { "message": message, "type": kind, "param": null, "code": code } }).to_string()
 }
 
+/// What Azure says of a deployment whose tokens or calls a minute are used up.
+fn azure_429(what: &str, seconds: u32) -> String {
+    let message = format!(
+        "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-02-01 have exceeded {what} rate \
+         limit of your current OpenAI S0 pricing tier. Please retry after {seconds} seconds. Please go here: \
+         https://aka.ms/oai/quotaincrease if you would like to further increase the default rate limit."
+    );
+    serde_json::json!({ "error": { "code": "429", "message": message } }).to_string()
+}
+
+#[test]
+fn azures_wait_is_read_from_its_message() {
+    for (body, seconds) in [
+        (azure_429("token", 7), Some(7)),
+        (
+            r#"{"message":"Rate limit is exceeded. Try again in 53 seconds."}"#.into(),
+            Some(53),
+        ),
+        (
+            r#"{"message":"Please retry after 1 second."}"#.into(),
+            Some(1),
+        ),
+        (r#"{"message":"Please retry after 7 moons."}"#.into(), None),
+        (
+            r#"{"message":"Please retry after -7 seconds."}"#.into(),
+            None,
+        ),
+        (r#"{"message":"Please retry after "}"#.into(), None),
+    ] {
+        let verdict = judge(429, &HeaderMap::new(), body.as_bytes());
+        assert_eq!(verdict.wait, seconds.map(Duration::from_secs), "{body}");
+        assert_eq!(verdict.limit_hit, None);
+    }
+}
+
 #[test]
 fn every_recorded_answer_has_its_outcome() {
     let too_long = "This model's maximum context length is 8192 tokens. However, your messages resulted in 8227 tokens. \
@@ -24,12 +59,26 @@ fn every_recorded_answer_has_its_outcome() {
         (400, body("Billing hard limit has been reached", "invalid_request_error", "billing_hard_limit_reached"), Outcome::OutOfMoney),
         (401, body("Incorrect API key provided: sk-proj-********.", "invalid_request_error", "invalid_api_key"), Outcome::KeyRefused),
         (401, r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key"}}"#.into(), Outcome::KeyRefused),
+        (401, r#"{"statusCode":401,"message":"Unauthorized. Access token is missing, invalid, audience is incorrect, or have expired."}"#.into(), Outcome::KeyRefused),
+        (401, r#"{"error":{"code":"PermissionDenied","message":"The principal lacks the required data action"}}"#.into(), Outcome::KeyRefused),
+        (403, r#"{"error":{"code":"403","message":"Access denied due to Virtual Network/Firewall rules."}}"#.into(), Outcome::KeyRefused),
+        (403, r#"{"error":{"code":"AuthenticationTypeDisabled","message":"Key based authentication is disabled for this resource."}}"#.into(), Outcome::KeyRefused),
+        (400, r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#.into(), Outcome::BadRequest),
+        (400, r#"{"error":{"code":"OperationNotSupported","message":"The chatCompletion operation does not work with the specified model"}}"#.into(), Outcome::BadRequest),
+        (408, r#"{"error":{"code":"Timeout","message":"The operation was timeout."}}"#.into(), Outcome::Overloaded),
+        (429, azure_429("token", 7), Outcome::Limited),
+        (429, azure_429("call", 60), Outcome::Limited),
+        (429, azure_429("token", 86_400), Outcome::TooLarge),
+        (429, r#"{"error":{"code":"RateLimitReached","message":"Your requests to gpt-5.1 for gpt-5.1 in East US 2 have exceeded the token rate limit for your current AIServices S0 pricing tier. Please retry after 60 seconds."}}"#.into(), Outcome::Limited),
+        (429, r#"{"statusCode":429,"message":"Rate limit is exceeded. Try again in 53 seconds."}"#.into(), Outcome::Limited),
+        (429, r#"{"error":{"message":"The system is currently experiencing high demand and cannot process your request. Please retry after 20 seconds.","type":"too_many_requests","param":null,"code":"too_many_requests"}}"#.into(), Outcome::Overloaded),
         (402, r#"{"error":{"code":402,"message":"Insufficient credits","metadata":{}}}"#.into(), Outcome::OutOfMoney),
         (403, body("Country, region, or territory not supported", "request_forbidden", "unsupported_country_region_territory"), Outcome::BadRequest),
         (403, body("Project `proj_x` does not have access to model `gpt-4o-mini`", "invalid_request_error", "model_not_found"), Outcome::ModelRefused),
         (403, body("You are not allowed to use this organization", "invalid_request_error", "forbidden"), Outcome::KeyRefused),
         (404, body("The model `x` does not exist or you do not have access to it.", "invalid_request_error", "model_not_found"), Outcome::ModelRefused),
         (404, r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#.into(), Outcome::ModelRefused),
+        (404, r#"{"error":{"code":"404","message":"Resource not found"}}"#.into(), Outcome::ModelRefused),
         (404, body("Invalid URL (POST /v1/chat)", "invalid_request_error", "unknown_url"), Outcome::BadRequest),
         (408, "".into(), Outcome::Overloaded),
         (409, "".into(), Outcome::Overloaded),

@@ -56,7 +56,7 @@ impl Scheduler {
             }
             // The account may have gone meanwhile, or a refusal may have come in that closes it; then the room is given back.
             let is_ready = wait.is_zero() || want.force;
-            if self.is_seated(&mut permit) && (is_ready || self.is_open(&permit, want)) {
+            if self.is_seated(&mut permit, want) && (is_ready || self.is_open(&permit, want)) {
                 return Ok(permit);
             }
         }
@@ -76,7 +76,7 @@ impl Scheduler {
                 .book_when_free(want, None, want.is_repeat, deadline)
                 .await;
         }
-        let place = self.lines.join(Self::line_of(want), &want.order, want.cost);
+        let place = self.lines.join(self.line_of(want), &want.order, want.cost);
         if let Some(wait) = self.wait_in_line(want, &place).await
             && is_after(wait, deadline)
         {
@@ -114,13 +114,15 @@ impl Scheduler {
         longest_ms.is_finite().then(|| milliseconds(longest_ms))
     }
 
-    /// Whether a permit's account is still there, on the same lane; its settings are those of now from here on.
-    fn is_seated(&self, permit: &mut Permit) -> bool {
+    /// Whether a permit's account is still there and has the model, on the same lane; its settings are those of now from here on.
+    fn is_seated(&self, permit: &mut Permit, want: &Want) -> bool {
         let roster = self.roster();
         let booked = permit.seat();
         match roster.of(&booked.account.label) {
             Some(seat)
-                if seat.is_of_same_label(booked) && seat.quota_group == booked.quota_group =>
+                if seat.is_of_same_label(booked)
+                    && seat.quota_group == booked.quota_group
+                    && seat.account.serves(&want.model) =>
             {
                 permit.move_to(seat.clone());
                 true
@@ -146,8 +148,17 @@ impl Scheduler {
 
     /// Callers of one line wait for the same accounts: one that may only use a busy account must not keep others from
     /// a free one. Who was refused by an account is a repeat, and stands in no line.
-    fn line_of(want: &Want) -> LineKey {
-        let accounts = want.accounts.clone().map(|mut accounts| {
+    fn line_of(&self, want: &Want) -> LineKey {
+        let roster = self.roster();
+        let accounts = || roster.seats.iter().map(|seat| &seat.account);
+        let accounts = if accounts().all(|account| account.serves(&want.model)) {
+            want.accounts.clone()
+        } else {
+            let having = accounts().filter(|account| account.serves(&want.model));
+            let labels = having.map(|account| &account.label);
+            Some(labels.filter(|label| want.allows(label)).cloned().collect())
+        };
+        let accounts = accounts.map(|mut accounts: Vec<Arc<str>>| {
             accounts.sort_unstable();
             accounts.dedup();
             accounts
@@ -168,8 +179,10 @@ impl Scheduler {
 
             let now_ms = self.now_ms();
             let roster = self.roster();
-            let labels = roster.seats.iter().map(|seat| &seat.account.label);
-            let usable = labels.filter(|label| want.allows(label));
+            let accounts = roster.seats.iter().map(|seat| &seat.account);
+            let usable = accounts.filter(|account| account.serves(&want.model));
+            let usable = usable.map(|account| &account.label);
+            let usable = usable.filter(|label| want.allows(label));
             let held_until = usable.map(|label| want.held_until(label).fold(now_ms, f64::max));
             let wait_ms = held_until.fold(f64::INFINITY, f64::min) - now_ms;
             if wait_ms <= 0.0 || !wait_ms.is_finite() {

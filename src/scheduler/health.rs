@@ -33,6 +33,8 @@ pub(super) enum Access {
 #[derive(Debug)]
 pub(super) struct Health {
     parked: Option<Park>,
+    /// Why it gave no key, where that is what it is parked for.
+    key_failure: Option<Arc<str>>,
     closed_models: HashMap<Arc<str>, Park>,
     failures_in_a_row: u32,
     held_until_ms: f64,
@@ -42,6 +44,7 @@ impl Default for Health {
     fn default() -> Self {
         Health {
             parked: None,
+            key_failure: None,
             closed_models: HashMap::new(),
             failures_in_a_row: 0,
             held_until_ms: f64::NEG_INFINITY,
@@ -124,7 +127,7 @@ impl Health {
             // Says nothing about the account.
             Outcome::Aborted => return,
             Outcome::OutOfMoney | Outcome::KeyRefused => {
-                self.parked = Some(Park::again(self.parked, outcome, now_ms));
+                self.park(outcome, now_ms);
             }
             Outcome::ModelRefused => {
                 if self.closed_models.len() >= MOST_CLOSED_MODELS {
@@ -138,11 +141,28 @@ impl Health {
             }
             Outcome::Ok | Outcome::Limited | Outcome::TooLarge | Outcome::BadRequest => {
                 self.parked = None;
+                self.key_failure = None;
                 self.closed_models.remove(model_group);
             }
         }
         self.failures_in_a_row = 0;
         self.held_until_ms = f64::NEG_INFINITY;
+    }
+
+    /// There is no key to use it with, for this reason.
+    pub(super) fn key_failed(&mut self, why: Arc<str>, now_ms: f64) {
+        self.park(Outcome::KeyRefused, now_ms);
+        self.key_failure = Some(why);
+    }
+
+    /// Why there was no key, where it is parked for that.
+    pub(super) fn key_failure(&self) -> Option<Arc<str>> {
+        self.key_failure.clone()
+    }
+
+    fn park(&mut self, because: Outcome, now_ms: f64) {
+        self.parked = Some(Park::again(self.parked, because, now_ms));
+        self.key_failure = None;
     }
 
     fn parks(&self, model_group: &str) -> impl Iterator<Item = Park> {

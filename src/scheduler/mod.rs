@@ -46,7 +46,7 @@ use self::{
 use crate::{
     attempt::Outcome,
     books::{Books, Over},
-    config::Account,
+    config::{Account, Kind},
     headers::Identity,
     quota::{Booking, Candidate, Cost, QuotaGroups, Sharing, Store},
     warning::{Unheard, Warning},
@@ -83,6 +83,8 @@ struct Block {
 /// A request for a permit.
 #[derive(Debug, Clone)]
 pub struct Want {
+    /// Which accounts have it.
+    pub model: Arc<str>,
     /// Whose limits count.
     pub model_group: Arc<str>,
     /// What it takes.
@@ -116,6 +118,8 @@ struct Candidates {
     parked: Vec<(usize, Outcome, f64)>,
     /// Accounts that have spent a budget, which one, and for how many milliseconds more.
     over: Vec<(usize, Over, f64)>,
+    /// Seats of accounts that do not have the model.
+    without_model: Vec<usize>,
     /// Accounts that only lack a free place, or what requests in flight have reserved of a budget.
     busy: usize,
     /// The first of these reservations is to be asked about again after so many milliseconds.
@@ -169,7 +173,8 @@ impl Scheduler {
     /// Takes note of the organization that an account's answer named. Accounts of one organization and project share its limits,
     /// so an account that was taken for alone joins the group of one that was seen before, with a warning.
     fn identify(&self, seat: &Seat, headers: &HeaderMap) {
-        if seat.identity.is_some() {
+        // The limits of other servers belong to no organization of OpenAI's, whatever a header of theirs is called.
+        if seat.identity.is_some() || seat.account.kind != Kind::OpenAi {
             return;
         }
         let identity = Identity::from_headers(headers);
@@ -225,6 +230,16 @@ impl Scheduler {
         self.store.carried().await;
     }
 
+    /// There is no key to use an account with, for this reason: it is parked as one whose key was refused. Nothing where it has another
+    /// source of keys by now.
+    pub fn key_failed(&self, account: &Account, why: Arc<str>) {
+        let roster = self.roster();
+        let seat = roster.of(&account.label);
+        if let Some(seat) = seat.filter(|seat| seat.account.is_same_to_openai(account)) {
+            seat.health().key_failed(why, self.now_ms());
+        }
+    }
+
     fn blocks(&self) -> MutexGuard<'_, Vec<Block>> {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -259,6 +274,10 @@ impl Scheduler {
         for (index, seat) in roster.seats.iter().enumerate() {
             let label = &seat.account.label;
             if !want.allows(label) {
+                continue;
+            }
+            if !seat.account.serves(&want.model) {
+                candidates.without_model.push(index);
                 continue;
             }
             let access = seat.health().access(&want.model_group, now_ms);

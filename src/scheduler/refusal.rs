@@ -39,10 +39,14 @@ impl Scheduler {
             .parked
             .iter()
             .map(|(seat, because, left_ms)| {
+                let seat = &roster.seats[*seat];
+                let why = seat.health().key_failure();
+                let why = why.map(|why| format!(": its key function failed: {why}"));
                 format!(
-                    "{} is parked ({}; asked again in {:.0} s)",
-                    roster.seats[*seat].account.label,
+                    "{} is parked ({}{}; asked again in {:.0} s)",
+                    seat.account.label,
                     because.name(),
+                    why.unwrap_or_default(),
                     left_ms / 1000.0
                 )
             })
@@ -51,6 +55,10 @@ impl Scheduler {
                     .iter()
                     .map(|label| format!("{label} refused this request")),
             )
+            .chain(candidates.without_model.iter().map(|seat| {
+                let label = &roster.seats[*seat].account.label;
+                format!("{label} has no deployment of \"{}\"", want.model)
+            }))
             .chain(gone.map(|label| format!("{label} is not configured any more")))
             .chain(candidates.over.iter().map(|(_, over, _)| spent(over)))
             .collect();

@@ -29,6 +29,7 @@ fn two_accounts() -> Arc<Scheduler> {
 
 fn want(tokens: f64) -> Want {
     Want {
+        model: "m".into(),
         model_group: "m".into(),
         cost: Cost {
             requests: 1.0,

@@ -44,7 +44,6 @@ fn a_field_that_is_given_replaces_what_was() {
     assert_eq!((a.key.expose(), a.weight), ("key-2", 2.0));
     assert_eq!(a.limits.of("other").tokens_per_minute, None);
     assert_eq!(a.limits.of("m").requests_per_minute, Some(1.0));
-    assert_eq!(a.request_headers()["authorization"], "Bearer key-2");
     assert_eq!(a.request_headers()["x-team"], "t");
 }
 
@@ -85,6 +84,25 @@ fn labels_and_keys_add_replace_and_remove() {
     assert_eq!((a.key.expose(), a.weight), ("key-2", 2.0));
     assert_eq!((&*c.label, c.key.expose()), ("c", "key-c"));
     assert_eq!(c.base_url, "http://pool/v1");
+}
+
+#[test]
+fn the_same_function_goes_on_with_what_it_gave_and_another_does_not() {
+    let with = |number: u32| format!(r#"{{"accounts": {{"a": {{"function": {number}}}}}}}"#);
+    let before = parsed(&with(1));
+    assert_eq!(before.key_functions(), [1]);
+    let is_kept = |changes: &str| {
+        let after = before.changed(changes).unwrap();
+        let keys = [&before, &after].map(|settings| settings.accounts[0].key.clone());
+        match keys {
+            [Key::Function(before), Key::Function(after)] => Arc::ptr_eq(&before, &after),
+            _ => false,
+        }
+    };
+    assert!(is_kept(&with(1)) && is_kept(r#"{"accounts": [{"label": "a"}]}"#));
+    assert!(!is_kept(&with(2)) && !is_kept(r#"{"accounts": {"a": "k"}}"#));
+    let after = before.changed(&with(2)).unwrap();
+    assert!(!before.accounts[0].is_same_to_openai(&after.accounts[0]));
 }
 
 #[test]
@@ -142,7 +160,7 @@ fn a_wrong_change_is_named_and_shows_no_secret() {
         ),
         (
             r#"{"accounts": [{"label": "a"}, {"label": "c"}]}"#,
-            "`changes.accounts[1].apiKey` must be a string, got nothing",
+            "`changes.accounts[1].apiKey` must be a string or a function that gives one, got nothing",
         ),
         (
             r#"{"accounts": [{"label": "a"}, {"label": "a"}]}"#,
@@ -150,11 +168,11 @@ fn a_wrong_change_is_named_and_shows_no_secret() {
         ),
         (
             r#"{"accounts": [{"label": "a", "apiKey": null}]}"#,
-            "`changes.accounts[0].apiKey` must be a string, got nothing",
+            "`changes.accounts[0].apiKey` must be a string or a function that gives one, got nothing",
         ),
         (
             r#"{"accounts": {"a": null}}"#,
-            "`changes.accounts.a` must be a string, got nothing",
+            "`changes.accounts.a` must be a string or a function that gives one, got nothing",
         ),
         (
             r#"{"accounts": [{"label": "b"}, {"label": "a", "limits": {"*": {"tokensPerMinute": 0}}}]}"#,

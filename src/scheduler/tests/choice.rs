@@ -101,3 +101,53 @@ async fn of_many_accounts_ten_are_told_the_chosen_one_first_among_equals() {
     assert_eq!(candidates.len(), 10);
     assert_eq!([candidates[0].0, candidates[1].0], ["a11", "a0"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_the_model_is_left_out_and_keeps_nobody_waiting() {
+    let scheduler = scheduler(
+        r#"[{"label":"az","apiKey":"k","kind":"azure","baseURL":"http://r","deployments":{"m":"d"},"maxConcurrency":1,"weight":9},
+            {"label":"b","apiKey":"k"}]"#,
+    );
+    let other = Want {
+        model: "m-2024-08-06".into(),
+        ..want(1.0)
+    };
+    let only_azure = |want: Want| Want {
+        accounts: Some(vec!["az".into()]),
+        ..want
+    };
+    let on_azure = scheduler.admit(&only_azure(want(1.0))).await.unwrap();
+    // One that waits for the only account that has its model stands in nobody's way.
+    let waits = {
+        let scheduler = scheduler.clone();
+        let want = only_azure(want(1.0));
+        tokio::spawn(async move { spend(&scheduler, &want).await })
+    };
+    tokio::task::yield_now().await;
+    for _ in 0..3 {
+        assert_eq!(&*spend(&scheduler, &other).await, "b");
+    }
+    let error = scheduler.admit(&only_azure(other)).await.unwrap_err();
+    assert_eq!(error.code(), Code::NoAccount);
+    assert!(
+        error
+            .message()
+            .contains(r#"az has no deployment of "m-2024-08-06""#),
+        "{error}"
+    );
+    drop(on_azure);
+    assert_eq!(&*waits.await.unwrap(), "az");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_header_of_another_server_merges_its_limits_with_others() {
+    for kind in ["azure", "compatible"] {
+        let scheduler = scheduler(&format!(
+            r#"[{{"label":"a","apiKey":"k"}},{{"label":"b","apiKey":"k","kind":"{kind}","baseURL":"http://r"}}]"#,
+        ));
+        for label in ["a", "b"] {
+            scheduler.identify(&seat(&scheduler, label), &naming("org-x"));
+        }
+        assert_eq!(scheduler.take_warnings(), []);
+    }
+}

@@ -1,0 +1,102 @@
+//! One call with the key of an account; and once more where the server refuses a key that a function gave, and it gives another.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    Manager,
+    event_stream::Events,
+    exchange::{exchange, verdict_of},
+    serving::Call,
+    trail::Trail,
+};
+use crate::{
+    attempt::Outcome,
+    client::{Answer, Failure},
+    key::{ApiKey, CurrentKey},
+    outcome::Verdict,
+    scheduler::Permit,
+};
+
+/// Of the answers that refuse a key the one that another key may change.
+const UNAUTHORIZED: u16 = 401;
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) answer: Result<Answer, Failure>,
+    /// What the answer comes in, where it is a stream that has begun.
+    pub(super) events: Option<Events>,
+    pub(super) verdict: Verdict,
+    pub(super) took: Duration,
+    /// The key that it was sent with.
+    pub(super) key: ApiKey,
+    /// Why the account's function gave no other key than the one that was refused.
+    pub(super) key_failure: Option<Arc<str>>,
+}
+
+impl Manager {
+    /// Makes the call of a permit, which is sent from here on. A refused key takes no room, so the permit holds for the next call too.
+    pub(super) async fn send(
+        &self,
+        call: &Call<'_>,
+        permit: &mut Permit,
+        key: CurrentKey,
+        waited: Duration,
+        trail: &mut Trail,
+    ) -> Sent {
+        permit.sending();
+        let account = permit.account().clone();
+        let first = self.send_once(call, permit, &key, waited, trail).await;
+        let is_refused = matches!(&first.answer, Ok(answer) if answer.status == UNAUTHORIZED);
+        if !is_refused || !account.key.is_function() {
+            return first;
+        }
+        trail.ended(Outcome::KeyRefused, Some(UNAUTHORIZED), first.took);
+        match self.current_key(&account, Some(&key)).await {
+            Ok(new) if new.key != key.key => {
+                self.send_once(call, permit, &new, Duration::ZERO, trail)
+                    .await
+            }
+            Ok(_) => first,
+            Err(why) => Sent {
+                key_failure: Some(why),
+                ..first
+            },
+        }
+    }
+
+    async fn send_once(
+        &self,
+        call: &Call<'_>,
+        permit: &Permit,
+        key: &CurrentKey,
+        waited: Duration,
+        trail: &mut Trail,
+    ) -> Sent {
+        let Call {
+            request, current, ..
+        } = *call;
+        let account = permit.account();
+        let timeouts = request.options.timeouts;
+        let timeouts = timeouts.unwrap_or(current.settings.timeouts);
+        let address = account.address(request.path(), &request.model, &key.key);
+        let body = request.body_for(account);
+        trail.begins(permit, waited);
+        let sent = Instant::now();
+        let exchanged = exchange(&current.client, address, body, request.streams, &timeouts).await;
+        let (answer, events) = match exchanged {
+            Ok((answer, events)) => (Ok(answer), events),
+            Err(failure) => (Err(failure), None),
+        };
+        Sent {
+            verdict: verdict_of(&answer),
+            answer,
+            events,
+            took: sent.elapsed(),
+            key: key.key.clone(),
+            key_failure: None,
+        }
+    }
+}
