@@ -3,6 +3,7 @@
 
 // The four functions of the older JavaScript module, on the default pool: one for each Redis that callers name.
 
+const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
 const { readEnd } = require('./events.js')
 const { openPool, openPoolFromEnvironment, run } = require('./pool.js')
@@ -65,7 +66,8 @@ async function createChat(data, redis, force, retryCount) {
 }
 
 async function createEmbeddings(data, redis, force, retryCount) {
-  const served = readEnd(await run(poolOf(redis), 'createEmbeddings', 'data', data, options(force, retryCount)))
+  const end = await run(poolOf(redis), 'createEmbeddings', 'data', data, options(force, retryCount))
+  const { result: served, embeddings = served.embeddings } = readEmbeddings(end)
   const text = data.text ?? data.input
   return {
     text_to_embed: text,
@@ -73,7 +75,7 @@ async function createEmbeddings(data, redis, force, retryCount) {
     remainingAvailableTokensThisMinute: served.remainingAvailableTokensThisMinute ?? Number.POSITIVE_INFINITY,
     tokensUsed: served.tokensUsed,
     cost: served.cost,
-    embeddings: Array.isArray(text) ? served.embeddings : served.embeddings[0],
+    embeddings: Array.isArray(text) ? embeddings : embeddings[0],
   }
 }
 

@@ -5,6 +5,7 @@ const { inspect } = require('node:util')
 const { isDate } = require('node:util/types')
 const { openPool, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
+const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
 const { readEnd } = require('./events.js')
 
@@ -17,11 +18,14 @@ class RequestManager {
   }
 
   async chat(params, options) {
-    return answer(await run(this.#pool, 'chat', 'params', params, options ?? undefined))
+    return answer(readEnd(await run(this.#pool, 'chat', 'params', params, options ?? undefined)))
   }
 
   async embed(params, options) {
-    return answer(await run(this.#pool, 'embed', 'params', params, options ?? undefined))
+    const end = await run(this.#pool, 'embed', 'params', params, options ?? undefined)
+    const { result, embeddings } = readEmbeddings(end)
+    if (embeddings !== undefined) result.data.data = embeddings
+    return answer(result)
   }
 
   async determineKey(need = {}) {
@@ -88,8 +92,7 @@ function writable(changes) {
 }
 
 /** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */
-function answer(json) {
-  const { data, served } = readEnd(json)
+function answer({ data, served }) {
   return Object.defineProperty(data, 'served', { value: served })
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use napi::{
     Status,
-    bindgen_prelude::{FnArgs, Function, Result, spawn},
+    bindgen_prelude::{Float32Array, FnArgs, Function, Result, spawn},
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
@@ -17,13 +17,13 @@ use tokio::task::AbortHandle;
 
 use crate::{
     error::{self, Code, Error},
-    manager::error_json,
+    manager::{End, error_json},
     models,
     tokens::{self, ChatRequest},
 };
 
-/// Numbers of ended calls (below zero: failed), and their texts.
-type Batch = FnArgs<(Vec<i32>, Vec<String>)>;
+/// Numbers of ended calls (below zero: failed), their texts, and the floats beside these; the last is null where none has any.
+type Batch = FnArgs<(Vec<i32>, Vec<String>, Option<Vec<Option<Float32Array>>>)>;
 type Wake = ThreadsafeFunction<(), (), Batch, Status, false, true>;
 
 /// Where calls of one JavaScript thread end.
@@ -43,6 +43,8 @@ pub(super) struct Shared {
 struct Ended {
     numbers: Vec<i32>,
     texts: Vec<String>,
+    /// Of the calls at these places, which rise.
+    floats: Vec<(usize, Vec<f32>)>,
 }
 
 /// The obligation to end one call. Dropped without an end, as after a panic, it ends with an error, so that no promise stays
@@ -56,8 +58,8 @@ struct Open {
 
 #[napi]
 impl Completions {
-    /// `deliver(numbers, texts)` is called on this thread with the ends of calls: a number above zero with a result's JSON text, a
-    /// number below zero with an error's.
+    /// `deliver(numbers, texts, floats)` is called on this thread with the ends of calls: a number above zero with a result's JSON text,
+    /// a number below zero with an error's. Floats are where they were made: no copy is taken.
     #[napi(constructor)]
     pub fn new(deliver: Function<'_, Batch, ()>) -> Result<Self> {
         let ended = Arc::new(Mutex::new(Ended::default()));
@@ -67,8 +69,8 @@ impl Completions {
             .weak::<true>()
             .callee_handled::<false>()
             .build_callback(move |_| {
-                let Ended { numbers, texts } = mem::take(&mut *lock(&source));
-                Ok(FnArgs::from((numbers, texts)))
+                let ended = mem::take(&mut *lock(&source));
+                Ok(FnArgs::from(ended.into_batch()))
             })?;
         Ok(Completions {
             shared: Arc::new(Shared {
@@ -130,13 +132,32 @@ pub fn count_text_sync(text: String, model: String) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+impl Ended {
+    fn into_batch(self) -> (Vec<i32>, Vec<String>, Option<Vec<Option<Float32Array>>>) {
+        let Ended {
+            numbers,
+            texts,
+            floats,
+        } = self;
+        let floats = (!floats.is_empty()).then(|| {
+            let mut places = Vec::new();
+            places.resize_with(numbers.len(), || None);
+            for (place, floats) in floats {
+                places[place] = Some(Float32Array::from(floats));
+            }
+            places
+        });
+        (numbers, texts, floats)
+    }
+}
+
 impl Shared {
     /// Runs a call on the shared runtime and ends it under its number.
-    pub(super) fn run(
+    pub(super) fn run<E: Into<End>>(
         self: &Arc<Self>,
         number: i32,
         cancellable: bool,
-        call: impl Future<Output = error::Result<String>> + Send + 'static,
+        call: impl Future<Output = error::Result<E>> + Send + 'static,
     ) {
         let open = Open {
             number,
@@ -148,16 +169,20 @@ impl Shared {
         let mut running = cancellable.then(|| lock(&self.running));
         let task = spawn(async move {
             let end = call.await;
-            open.end(end);
+            open.end(end.map(Into::into));
         });
         if let Some(running) = &mut running {
             running.insert(number, task.abort_handle());
         }
     }
 
-    fn push(&self, number: i32, text: String) {
+    fn push(&self, number: i32, End { text, floats }: End) {
         let mut ended = lock(&self.ended);
-        let is_first = ended.numbers.is_empty();
+        let place = ended.numbers.len();
+        let is_first = place == 0;
+        if let Some(floats) = floats {
+            ended.floats.push((place, floats));
+        }
         ended.numbers.push(number);
         ended.texts.push(text);
         drop(ended);
@@ -169,11 +194,11 @@ impl Shared {
 }
 
 impl Open {
-    fn end(mut self, end: error::Result<String>) {
+    fn end(mut self, end: error::Result<End>) {
         self.deliver(end);
     }
 
-    fn deliver(&mut self, end: error::Result<String>) {
+    fn deliver(&mut self, end: error::Result<End>) {
         self.ended = true;
         let is_cancelled =
             self.cancellable && lock(&self.shared.running).remove(&self.number).is_none();
@@ -181,8 +206,8 @@ impl Open {
             return;
         }
         match end {
-            Ok(text) => self.shared.push(self.number, text),
-            Err(error) => self.shared.push(-self.number, error_json(&error)),
+            Ok(end) => self.shared.push(self.number, end),
+            Err(error) => self.shared.push(-self.number, error_json(&error).into()),
         }
     }
 }

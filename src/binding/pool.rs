@@ -9,7 +9,9 @@ use super::completions::{Completions, Shared};
 use crate::{
     config::{CallOptions, Environment, RedisTarget, Settings, UpdateOptions},
     error::Result,
-    manager::{Manager, Need, Recorded, Request, chat_request, embeddings_request, error_json},
+    manager::{
+        End, Manager, Need, Recorded, Request, chat_request, embeddings_request, error_json,
+    },
     tokens::Endpoint,
 };
 
@@ -129,7 +131,7 @@ async fn run(
     argument: String,
     options: Option<&str>,
     observed: bool,
-) -> Result<String> {
+) -> Result<End> {
     manager.follow();
     let settings = &*manager.settings();
     let drop_in = || {
@@ -143,43 +145,51 @@ async fn run(
     match operation {
         Operation::CreateChat => {
             let request = chat_request(argument, drop_in()?, settings)?;
-            Ok(manager.serve(&request).await?.to_chat_result())
+            Ok(manager.serve(&request).await?.to_chat_result().into())
         }
         Operation::CreateEmbeddings => {
             let request = embeddings_request(argument, drop_in()?, settings)?;
-            Ok(manager.serve(&request).await?.to_embeddings_result())
+            Ok(manager.embed(request).await?.into_embeddings_result())
         }
         Operation::Chat => {
             let request = Request::new(Endpoint::Chat, argument, of_class()?, settings)?;
-            Ok(manager.serve(&request).await?.to_class_result())
+            Ok(manager.serve(&request).await?.to_class_result().into())
         }
         Operation::Embed => {
             let request = Request::new(Endpoint::Embeddings, argument, of_class()?, settings)?;
-            Ok(manager.serve(&request).await?.to_class_result())
+            Ok(manager.embed(request).await?.into_class_result())
         }
-        Operation::DetermineKey => manager.determine_key(&Need::parse(&argument)?).await,
+        Operation::DetermineKey => {
+            let choice = manager.determine_key(&Need::parse(&argument)?).await?;
+            Ok(choice.into())
+        }
         Operation::Record => {
             Recorded::parse(&argument)?.enter(manager)?;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
-        Operation::Status => manager.status(&Need::parse(&argument)?).await,
-        Operation::Usage => manager.usage(&argument).await,
+        Operation::Status => Ok(manager.status(&Need::parse(&argument)?).await?.into()),
+        Operation::Usage => Ok(manager.usage(&argument).await?.into()),
         Operation::Flush => {
             manager.flush().await;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
         Operation::Update => {
             let options = options.map(UpdateOptions::parse).transpose()?;
             manager
                 .update(&argument, options.unwrap_or_default())
                 .await?;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
         Operation::Close => {
             manager.close().await;
-            Ok("null".to_owned())
+            Ok(nothing())
         }
     }
+}
+
+/// The end of a call that resolves to nothing.
+fn nothing() -> End {
+    "null".to_owned().into()
 }
 
 fn with_observed(options: Option<CallOptions>, observed: bool) -> CallOptions {

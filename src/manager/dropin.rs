@@ -141,6 +141,7 @@ fn finish(
         model_group,
         body: Bytes::from(json),
         options,
+        counted: None,
     })
 }
 

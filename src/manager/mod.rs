@@ -5,6 +5,7 @@
 
 mod arguments;
 mod dropin;
+mod embedding;
 mod facts;
 mod failure;
 mod live;
@@ -16,6 +17,7 @@ mod request;
 mod retry;
 mod serving;
 mod sharing;
+mod wanted;
 
 use std::{
     sync::{
@@ -25,15 +27,23 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
+    embedding::{Embedded, End},
     reply::{Reply, error_json},
     request::Request,
 };
-use self::{live::Live, serving::Trail, sharing::Sharing};
+use self::{
+    live::{Current, Live},
+    serving::Trail,
+    sharing::Sharing,
+};
 use crate::{
     books::{Books, Clock, Shelf},
     config::{RedisTarget, Settings, SharedChanges, UpdateOptions},
@@ -133,19 +143,10 @@ impl Manager {
             .options
             .timeouts
             .unwrap_or(current.settings.timeouts);
-        let mut trail = Trail::default();
-        let served = timeout(timeouts.total, self.attempts(request, &current, &mut trail)).await;
-        let served = match served {
-            Ok(served) => served,
-            Err(_) => Err(Error::new(
-                Code::Timeout,
-                format!(
-                    "the call took longer than {} ms (timeoutsMs.total)",
-                    timeouts.total.as_millis()
-                ),
-            )),
-        }
-        .map_err(|error| error.with_attempts(trail.into_attempts()));
+        let deadline = Instant::now() + timeouts.total;
+        let served = self
+            .serve_until(request, &current, deadline, Trail::default())
+            .await;
         if !request.options.observed {
             return served;
         }
@@ -157,6 +158,32 @@ impl Manager {
             }),
             Err(error) => Err(error.with_warnings(warnings)),
         }
+    }
+
+    /// Serves a request until a moment when its call has taken too long.
+    async fn serve_until(
+        &self,
+        request: &Request,
+        current: &Current,
+        deadline: Instant,
+        mut trail: Trail,
+    ) -> Result<Reply> {
+        let served = timeout_at(deadline, self.attempts(request, current, &mut trail)).await;
+        let served = match served {
+            Ok(served) => served,
+            Err(_) => {
+                let timeouts = request.options.timeouts;
+                let total = timeouts.unwrap_or(current.settings.timeouts).total;
+                Err(Error::new(
+                    Code::Timeout,
+                    format!(
+                        "the call took longer than {} ms (timeoutsMs.total)",
+                        total.as_millis()
+                    ),
+                ))
+            }
+        };
+        served.map_err(|error| error.with_attempts(trail.into_attempts()))
     }
 
     /// Takes no more requests, waits for those in flight, and then until Redis has what they used: two seconds at most.

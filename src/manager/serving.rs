@@ -12,6 +12,7 @@ use super::{
     prefix::wanted_prefix,
     reply::request_id,
     retry::{Next, Tries},
+    wanted::Wanted,
 };
 use crate::{
     attempt::{Attempt, Choice, Outcome},
@@ -32,6 +33,8 @@ pub(super) struct Trail {
     attempts: Vec<Attempt>,
     waited: Duration,
     under_way: Option<UnderWay>,
+    /// Whether anybody still wants what is not sent.
+    pub(super) wanted: Wanted,
 }
 
 /// A call that was sent and has no answer yet.
@@ -141,7 +144,8 @@ impl Manager {
         loop {
             want.patience = max_wait.saturating_sub(trail.waited);
             let asked = Instant::now();
-            let admitted = match self.scheduler.admit(&want).await {
+            let room = trail.wanted.until_room(self.scheduler.admit(&want));
+            let admitted = match room.await {
                 Ok(permit) => self.may_spend(&call, permit).await,
                 Err(error) => Err(error),
             };
@@ -342,7 +346,10 @@ impl Manager {
 }
 
 /// Labels of the accounts that a caller allows.
-fn allowed(labels: Option<&[String]>, settings: &Settings) -> Result<Option<Vec<Arc<str>>>> {
+pub(super) fn allowed(
+    labels: Option<&[String]>,
+    settings: &Settings,
+) -> Result<Option<Vec<Arc<str>>>> {
     let Some(labels) = labels else {
         return Ok(None);
     };
