@@ -12,8 +12,8 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** Where calls of one JavaScript thread end. */
 export declare class Completions {
   /**
-   * `deliver(numbers, texts)` is called on this thread with the ends of calls: a number above zero with a result's JSON text, a
-   * number below zero with an error's.
+   * `deliver(numbers, texts, floats)` is called on this thread with the ends of calls: a number above zero with a result's JSON text,
+   * a number below zero with an error's. Floats are where they were made: no copy is taken.
    */
   constructor(deliver: (arg: Batch) => void)
   /** Stops a call that was started as cancellable; nothing is delivered for it any more. */

@@ -342,7 +342,7 @@ export interface EmbeddingsData<Text extends string | string[] = string | string
 export interface EmbeddingsResult<Text extends string | string[] = string | string[]> {
   /** The `text` given. */
   text_to_embed: Text
-  /** Label of the account that served it. */
+  /** Label of the account that served it; of several requests, the first. */
   org: string
   /** Tokens left on that account for that model after this request; `Infinity` where no limit is known. */
   remainingAvailableTokensThisMinute: number
@@ -354,7 +354,10 @@ export interface EmbeddingsResult<Text extends string | string[] = string | stri
   embeddings: Text extends string ? Embedding : Embedding[]
 }
 
-/** Embeddings on the account that can start first, in the older module's form. Parameters as {@link createChat}. */
+/**
+ * Embeddings on the account that can start first, in the older module's form, of any number of texts (see {@link RequestManager.embed}).
+ * Parameters as {@link createChat}.
+ */
 export declare function createEmbeddings<Text extends string | string[]>(
   data: EmbeddingsData<Text>,
   redis?: RedisSource,
@@ -511,23 +514,43 @@ export interface TokenUsage {
 }
 
 /** OpenAI's embeddings request; other fields are passed on untouched. */
-export interface EmbedParams {
+export interface EmbedParams<Format extends EncodingFormat = EncodingFormat> {
   model: string
+  /**
+   * A text, a list of tokens, or any number of either: more than OpenAI takes at once (2,048 inputs, 300,000 tokens together) become
+   * several requests.
+   */
   input: string | string[] | number[] | number[][]
   dimensions?: number
+  /**
+   * What each `embedding` is: numbers (`'float'`), OpenAI's base64 text, or a `Float32Array`, where all of a call are views of one
+   * buffer; this is the fastest by far. They are the same 32-bit floats: OpenAI is always asked for base64.
+   * @default 'float'
+   */
+  encoding_format?: Format | null
   [other: string]: unknown
 }
 
-export interface Embedding {
-  object: 'embedding' | (string & {})
-  index: number
-  embedding: number[]
+export type EncodingFormat = 'float' | 'base64' | 'float32'
+
+/** What an `embedding` is in each {@link EncodingFormat}. */
+export interface EmbeddingForms {
+  float: number[]
+  base64: string
+  float32: Float32Array
 }
 
-/** OpenAI's answer. */
-export interface EmbedResult {
+export interface Embedding<Format extends EncodingFormat = 'float'> {
+  object: 'embedding' | (string & {})
+  index: number
+  embedding: EmbeddingForms[Format]
+}
+
+/** OpenAI's answer; of a call in several requests, all of them together. */
+export interface EmbedResult<Format extends EncodingFormat = 'float'> {
   object: 'list' | (string & {})
-  data: Embedding[]
+  /** In the order of the inputs. */
+  data: Embedding<Format>[]
   model: string
   usage: TokenUsage
   [other: string]: unknown
@@ -576,6 +599,20 @@ export interface Served {
   because: Because
   /** What that choice was between; see {@link Attempt.candidates}. */
   candidates: Candidate[]
+}
+
+/** How embeddings were served: of a call in several requests the sums, the longest wait and all attempts, and the rest of the first. */
+export interface ServedEmbeddings extends Served {
+  /** The requests in the order of their inputs; left out where it was one. */
+  parts?: ServedPart[]
+}
+
+/** How one request of several was served. */
+export interface ServedPart extends Served {
+  /** The index of its first input among all. */
+  firstInput: number
+  /** How many inputs it has. */
+  inputs: number
 }
 
 /** One HTTP call. */
@@ -688,8 +725,18 @@ export declare class RequestManager {
   chat(params: ChatParams, options?: CallOptions): Promise<ChatCompletion & { readonly served: Served }>
   /** A chat completion in chunks, as soon as the first has come. */
   chat(params: ChatStreamParams, options?: CallOptions): Promise<ChatStream>
-  /** Embeddings. `served` as with {@link RequestManager.chat}. */
-  embed(params: EmbedParams, options?: CallOptions): Promise<EmbedResult & { readonly served: Served }>
+  /**
+   * Embeddings of any number of inputs, in their order. Where they are more than one request can hold, or than an account's limit of
+   * tokens a minute, several are sent side by side, eight at a time, each waiting, failing over and repeated by itself. `served` as with
+   * {@link RequestManager.chat}.
+   *
+   * @throws {RequestManagerError} as a rejection: `ERR_TOO_LARGE` where one input is longer than OpenAI's model takes, before anything
+   * is sent. Where a request fails for good, those that were not sent are given up, and the message names the inputs of the first.
+   */
+  embed<Format extends EncodingFormat = 'float'>(
+    params: EmbedParams<Format>,
+    options?: CallOptions,
+  ): Promise<EmbedResult<Format> & { readonly served: ServedEmbeddings }>
   /** The account that a request should use now; a look, not a booking. `model` defaults to `gpt-3.5-turbo`, `tokens` to 1. */
   determineKey(need?: { model?: string; tokens?: number }): Promise<AccountChoice>
   /** What each account has left for a model (default `gpt-3.5-turbo`), and has used. */
@@ -810,7 +857,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_CONFIG`: the configuration cannot be used
    * - `ERR_ARGUMENT`: an argument is wrong; nothing was sent
    * - `ERR_NO_ACCOUNT`: none is configured, allowed or in working order
-   * - `ERR_TOO_LARGE`: larger than every account's limit
+   * - `ERR_TOO_LARGE`: larger than every account's limit, or an input to embed longer than its model takes
    * - `ERR_BUDGET`: every account that may be used has spent its budget, or the pool's; see `retryAfterMs`
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
    * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`

@@ -90,7 +90,12 @@ async function accepted() {
   const streamed = await createChat({ text: 'Hi', stream: true })
   for await (const chunk of streamed.output) same<string>(chunk.id)
   same<number | null>(streamed.tokensUsed)
-  same<number[]>((await manager.embed({ model: 'm', input: ['a'] })).data[0].embedding)
+  const embedded = await manager.embed({ model: 'm', input: ['a'] })
+  same<number[]>(embedded.data[0].embedding)
+  same<number | undefined>(embedded.served.parts?.[0].firstInput)
+  same<Float32Array>((await manager.embed({ model: 'm', input: 'a', encoding_format: 'float32' })).data[0].embedding)
+  same<string>((await manager.embed({ model: 'm', input: [[1]], encoding_format: 'base64' })).data[0].embedding)
+  same<number[]>((await manager.embed({ model: 'm', input: [1], encoding_format: 'float' })).data[0].embedding)
   same<number | null>((await manager.status({ model: 'm' })).accounts[0].tokensLeft)
   const [row] = await manager.usage({ from: new Date(), by: ['account'] })
   same<UsageRow>(row)
@@ -186,6 +191,10 @@ async function refused() {
   await manager.update({}, { anywhere: true })
   // @ts-expect-error messages are required
   await manager.chat({ model: 'm' })
+  // @ts-expect-error a form that does not exist
+  await manager.embed({ model: 'm', input: 'a', encoding_format: 'float64' })
+  // @ts-expect-error a text is no list of numbers
+  same<number[]>((await manager.embed({ model: 'm', input: 'a', encoding_format: 'base64' })).data[0].embedding)
   // @ts-expect-error a reason that does not exist
   same<Because>('cheapest')
   // @ts-expect-error an option that does not exist

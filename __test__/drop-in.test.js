@@ -217,6 +217,7 @@ test('several texts come back in their order, other fields are passed on', async
     model: 'text-embedding-3-small',
     input: ['a', 'bb', 'ccc'],
     dimensions: 2,
+    encoding_format: 'base64',
   })
 })
 

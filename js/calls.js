@@ -23,15 +23,16 @@ keepAlive.unref()
 
 const completions = new binding.Completions(deliver)
 
-function deliver(numbers, texts) {
+function deliver(numbers, texts, floats) {
   for (let index = 0; index < numbers.length; index++) {
     const number = numbers[index]
     const call = open.get(Math.abs(number))
     // A call that was aborted is not open any more.
     if (call === undefined) continue
     close(Math.abs(number))
-    if (number > 0) call.resolve(texts[index])
-    else call.reject(new Failure(texts[index]))
+    if (number < 0) call.reject(new Failure(texts[index]))
+    else if (floats?.[index] == null) call.resolve(texts[index])
+    else call.resolve({ text: texts[index], floats: floats[index] })
   }
 }
 
@@ -41,11 +42,11 @@ function close(number) {
 }
 
 /**
- * Runs one native call and resolves to its text.
+ * Runs one native call and resolves to its text; one that has embeddings to both, text and floats.
  *
  * @param {(number: number) => void} start hands the call to the native side under a number
  * @param {AbortSignal} [signal]
- * @returns {Promise<string>}
+ * @returns {Promise<any>}
  */
 async function call(start, signal) {
   signal?.throwIfAborted()

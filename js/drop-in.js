@@ -3,8 +3,8 @@
 
 // The four functions of the older JavaScript module, on the default pool: one for each Redis that callers name.
 
+const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
-const { readEnd } = require('./events.js')
 const { openPool, openPoolFromEnvironment, run } = require('./pool.js')
 const { isClient, redisTarget } = require('./redis-source.js')
 const { readAnswer } = require('./stream.js')
@@ -78,7 +78,8 @@ async function createChat(data, redis, force, retryCount) {
 }
 
 async function createEmbeddings(data, redis, force, retryCount) {
-  const served = readEnd(await run(poolOf(redis), 'createEmbeddings', 'data', data, options(force, retryCount)))
+  const end = await run(poolOf(redis), 'createEmbeddings', 'data', data, options(force, retryCount))
+  const { result: served, embeddings = served.embeddings } = readEmbeddings(end)
   const text = data.text ?? data.input
   return {
     text_to_embed: text,
@@ -86,7 +87,7 @@ async function createEmbeddings(data, redis, force, retryCount) {
     remainingAvailableTokensThisMinute: served.remainingAvailableTokensThisMinute ?? Number.POSITIVE_INFINITY,
     tokensUsed: served.tokensUsed,
     cost: served.cost,
-    embeddings: Array.isArray(text) ? served.embeddings : served.embeddings[0],
+    embeddings: Array.isArray(text) ? embeddings : embeddings[0],
   }
 }
 

@@ -5,8 +5,8 @@ const { inspect } = require('node:util')
 const { isDate } = require('node:util/types')
 const { openPool, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
+const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
-const { readEnd } = require('./events.js')
 const { changeWithFunctions } = require('./key-functions.js')
 const { readAnswer } = require('./stream.js')
 
@@ -25,7 +25,10 @@ class RequestManager {
   }
 
   async embed(params, options) {
-    return withServed(readEnd(await run(this.#pool, 'embed', 'params', params, options ?? undefined)))
+    const end = await run(this.#pool, 'embed', 'params', params, options ?? undefined)
+    const { result, embeddings } = readEmbeddings(end)
+    if (embeddings !== undefined) result.data.data = embeddings
+    return withServed(result)
   }
 
   async determineKey(need = {}) {

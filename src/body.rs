@@ -63,6 +63,13 @@ impl<'a> Body<'a> {
         removed
     }
 
+    /// Leaves `null` in the place of a field and returns its raw JSON text.
+    pub fn remove_to_null(&mut self, name: &str) -> Option<Cow<'a, str>> {
+        let mut fields = self.fields.iter_mut().rev();
+        let (_, value) = fields.find(|(field, _)| field == name)?;
+        Some(std::mem::replace(value, Cow::Borrowed("null")))
+    }
+
     /// Writes the object as JSON text.
     pub fn to_json(&self) -> String {
         let length: usize = self.fields.iter().map(|(k, v)| k.len() + v.len() + 4).sum();

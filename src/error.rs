@@ -147,6 +147,13 @@ impl Error {
         self
     }
 
+    /// Adds what it is about before its message.
+    #[must_use]
+    pub fn behind(mut self, subject: &str) -> Self {
+        self.0.message = format!("{subject}: {}", self.0.message);
+        self
+    }
+
     /// What kind of failure it is.
     pub fn code(&self) -> Code {
         self.0.code

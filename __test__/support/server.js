@@ -6,7 +6,7 @@ const http = require('node:http')
 const { once } = require('node:events')
 
 /**
- * @param {(request: Received) => Answer | Answer['body'] | null} answer null cuts the connection
+ * @param {(request: Received) => Answer | Promise<Answer> | Answer['body'] | null} answer null cuts the connection
  * @typedef {{ url: string, key: string, headers: http.IncomingHttpHeaders, body: any }} Received `key` is the bearer token
  * @typedef {{ status?: number, headers?: Record<string, string>, body?: unknown, cutAfter?: number }} Answer
  */
@@ -17,7 +17,7 @@ async function startServer(answer) {
     request.on('data', (chunk) => {
       text += chunk
     })
-    request.on('end', () => {
+    request.on('end', async () => {
       const call = {
         url: request.url,
         key: request.headers.authorization?.replace('Bearer ', ''),
@@ -25,7 +25,7 @@ async function startServer(answer) {
         body: JSON.parse(text),
       }
       received.push(call)
-      respond(request, response, answer(call))
+      respond(request, response, await answer(call))
     })
   })
   server.listen(0, '127.0.0.1')

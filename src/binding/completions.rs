@@ -9,7 +9,7 @@ use std::{
 
 use napi::{
     Status,
-    bindgen_prelude::{FnArgs, Function, Result, spawn},
+    bindgen_prelude::{Float32Array, FnArgs, Function, Result, spawn},
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
@@ -17,13 +17,13 @@ use tokio::task::AbortHandle;
 
 use crate::{
     error::{self, Code, Error},
-    manager::{Streaming, error_json},
+    manager::{End, Streaming, error_json},
     models,
     tokens::{self, ChatRequest},
 };
 
-/// Numbers of ended calls (below zero: failed), and their texts.
-type Batch = FnArgs<(Vec<i32>, Vec<String>)>;
+/// Numbers of ended calls (below zero: failed), their texts, and the floats beside these; the last is null where none has any.
+type Batch = FnArgs<(Vec<i32>, Vec<String>, Option<Vec<Option<Float32Array>>>)>;
 type Wake = ThreadsafeFunction<(), (), Batch, Status, false, true>;
 
 /// Where calls of one JavaScript thread end.
@@ -41,32 +41,12 @@ pub(super) struct Shared {
     streams: Mutex<HashMap<i32, Arc<tokio::sync::Mutex<Streaming>>>>,
 }
 
-/// What a call ends with.
-pub(super) struct End {
-    text: String,
-    stream: Option<Box<Streaming>>,
-}
-
-impl From<String> for End {
-    fn from(text: String) -> Self {
-        End { text, stream: None }
-    }
-}
-
-impl From<Box<Streaming>> for End {
-    /// The call ends with the stream's head; its number is the stream's from then on.
-    fn from(stream: Box<Streaming>) -> Self {
-        End {
-            text: stream.head(),
-            stream: Some(stream),
-        }
-    }
-}
-
 #[derive(Default)]
 struct Ended {
     numbers: Vec<i32>,
     texts: Vec<String>,
+    /// Of the calls at these places, which rise.
+    floats: Vec<(usize, Vec<f32>)>,
 }
 
 /// The obligation to end one call. Dropped without an end, as after a panic, it ends with an error, so that no promise stays
@@ -80,8 +60,8 @@ struct Open {
 
 #[napi]
 impl Completions {
-    /// `deliver(numbers, texts)` is called on this thread with the ends of calls: a number above zero with a result's JSON text, a
-    /// number below zero with an error's.
+    /// `deliver(numbers, texts, floats)` is called on this thread with the ends of calls: a number above zero with a result's JSON text,
+    /// a number below zero with an error's. Floats are where they were made: no copy is taken.
     #[napi(constructor)]
     pub fn new(deliver: Function<'_, Batch, ()>) -> Result<Self> {
         let ended = Arc::new(Mutex::new(Ended::default()));
@@ -91,8 +71,8 @@ impl Completions {
             .weak::<true>()
             .callee_handled::<false>()
             .build_callback(move |_| {
-                let Ended { numbers, texts } = mem::take(&mut *lock(&source));
-                Ok(FnArgs::from((numbers, texts)))
+                let ended = mem::take(&mut *lock(&source));
+                Ok(FnArgs::from(ended.into_batch()))
             })?;
         Ok(Completions {
             shared: Arc::new(Shared {
@@ -182,6 +162,25 @@ pub fn count_text_sync(text: String, model: String) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+impl Ended {
+    fn into_batch(self) -> (Vec<i32>, Vec<String>, Option<Vec<Option<Float32Array>>>) {
+        let Ended {
+            numbers,
+            texts,
+            floats,
+        } = self;
+        let floats = (!floats.is_empty()).then(|| {
+            let mut places = Vec::new();
+            places.resize_with(numbers.len(), || None);
+            for (place, floats) in floats {
+                places[place] = Some(Float32Array::from(floats));
+            }
+            places
+        });
+        (numbers, texts, floats)
+    }
+}
+
 impl Shared {
     /// Runs a call on the shared runtime and ends it under its number.
     pub(super) fn run(
@@ -207,9 +206,13 @@ impl Shared {
         }
     }
 
-    fn push(&self, number: i32, text: String) {
+    fn push(&self, number: i32, End { text, floats, .. }: End) {
         let mut ended = lock(&self.ended);
-        let is_first = ended.numbers.is_empty();
+        let place = ended.numbers.len();
+        let is_first = place == 0;
+        if let Some(floats) = floats {
+            ended.floats.push((place, floats));
+        }
         ended.numbers.push(number);
         ended.texts.push(text);
         drop(ended);
@@ -233,18 +236,19 @@ impl Open {
             return;
         }
         match end {
-            Ok(End { text, stream: None }) => self.shared.push(self.number, text),
             Ok(End {
-                text,
                 stream: Some(stream),
+                text,
+                ..
             }) => {
                 let stream = Arc::new(tokio::sync::Mutex::new(*stream));
                 lock(&self.shared.streams).insert(self.number, stream);
                 // The head is an object with fields.
                 let head = format!(r#"{{"stream":{},{}"#, self.number, &text[1..]);
-                self.shared.push(self.number, head);
+                self.shared.push(self.number, head.into());
             }
-            Err(error) => self.shared.push(-self.number, error_json(&error)),
+            Ok(end) => self.shared.push(self.number, end),
+            Err(error) => self.shared.push(-self.number, error_json(&error).into()),
         }
     }
 }

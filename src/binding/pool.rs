@@ -6,14 +6,14 @@ use napi::bindgen_prelude::{Either, Function, Promise};
 use napi_derive::napi;
 
 use super::{
-    completions::{Completions, End, Shared},
+    completions::{Completions, Shared},
     functions::Functions,
 };
 use crate::{
     config::{CallOptions, Environment, RedisTarget, Settings, UpdateOptions},
     error::Result,
     manager::{
-        Manager, Need, Recorded, Reply, Request, Served, chat_request, embeddings_request,
+        End, Manager, Need, Recorded, Reply, Request, Served, chat_request, embeddings_request,
         error_json,
     },
     tokens::Endpoint,
@@ -172,10 +172,7 @@ async fn run(
         }
         Operation::CreateEmbeddings => {
             let request = embeddings_request(argument, drop_in()?, settings)?;
-            Ok(end(
-                manager.serve(&request).await?,
-                Reply::to_embeddings_result,
-            ))
+            Ok(manager.embed(request).await?.into_embeddings_result())
         }
         Operation::Chat => {
             let request = Request::new(Endpoint::Chat, argument, of_class()?, settings)?;
@@ -183,12 +180,12 @@ async fn run(
         }
         Operation::Embed => {
             let request = Request::new(Endpoint::Embeddings, argument, of_class()?, settings)?;
-            Ok(end(manager.serve(&request).await?, Reply::to_class_result))
+            Ok(manager.embed(request).await?.into_class_result())
         }
-        Operation::DetermineKey => Ok(manager
-            .determine_key(&Need::parse(&argument)?)
-            .await?
-            .into()),
+        Operation::DetermineKey => {
+            let choice = manager.determine_key(&Need::parse(&argument)?).await?;
+            Ok(choice.into())
+        }
         Operation::Record => {
             Recorded::parse(&argument)?.enter(manager)?;
             Ok(nothing())
@@ -213,6 +210,11 @@ async fn run(
     }
 }
 
+/// The end of a call that resolves to nothing.
+fn nothing() -> End {
+    "null".to_owned().into()
+}
+
 fn with_observed(options: Option<CallOptions>, observed: bool) -> CallOptions {
     CallOptions {
         observed,
@@ -226,9 +228,4 @@ fn end(served: Served, form: impl FnOnce(&Reply) -> String) -> End {
         Served::Reply(reply) => form(&reply).into(),
         Served::Stream(stream) => stream.into(),
     }
-}
-
-/// Of an operation that only ends.
-fn nothing() -> End {
-    "null".to_owned().into()
 }

@@ -143,6 +143,7 @@ fn finish(
         streams: streaming.streams,
         hides_usage: streaming.hides_usage,
         options,
+        counted: None,
     })
 }
 

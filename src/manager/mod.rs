@@ -5,6 +5,8 @@
 
 mod arguments;
 mod dropin;
+mod embedding;
+mod end;
 mod event_stream;
 mod exchange;
 mod facts;
@@ -22,6 +24,7 @@ mod serving;
 mod sharing;
 mod streaming;
 mod trail;
+mod wanted;
 
 use std::{
     sync::{
@@ -39,12 +42,19 @@ use tokio::{
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
+    embedding::Embedded,
+    end::End,
     keys::KeyFunctions,
     reply::{Reply, error_json},
     request::Request,
     streaming::Streaming,
 };
-use self::{live::Live, serving::Answered, sharing::Sharing, trail::Trail};
+use self::{
+    live::{Current, Live},
+    serving::Answered,
+    sharing::Sharing,
+    trail::Trail,
+};
 use crate::{
     books::{Books, Clock, Shelf},
     config::{RedisTarget, Settings, SharedChanges, UpdateOptions},
@@ -155,25 +165,14 @@ impl Manager {
             .timeouts
             .unwrap_or(current.settings.timeouts);
         let deadline = Instant::now() + timeouts.total;
-        let mut trail = Trail::default();
-        let attempts = self.attempts(request, &current, &mut trail);
-        let served = match timeout_at(deadline, attempts).await {
-            Ok(served) => served,
-            Err(_) => Err(Error::new(
-                Code::Timeout,
-                format!(
-                    "the call took longer than {} ms (timeoutsMs.total)",
-                    timeouts.total.as_millis()
-                ),
-            )),
-        };
-        let served = match served {
+        let trail = Trail::default();
+        let served = match self.serve_until(request, &current, deadline, trail).await {
             Ok(Answered::Whole(reply)) => Ok(Served::Reply(reply)),
             Ok(Answered::Begun(begun)) => {
                 let streaming = begun.into_stream(request.clone(), current, deadline, in_flight);
                 Ok(Served::Stream(Box::new(streaming)))
             }
-            Err(error) => Err(error.with_attempts(trail.into_attempts())),
+            Err(error) => Err(error),
         };
         if !request.options.observed {
             return served;
@@ -187,6 +186,32 @@ impl Manager {
             Ok(Served::Stream(stream)) => Ok(Served::Stream(Box::new(stream.warning(warnings)))),
             Err(error) => Err(error.with_warnings(warnings)),
         }
+    }
+
+    /// Serves a request until a moment when its call has taken too long.
+    async fn serve_until(
+        &self,
+        request: &Request,
+        current: &Current,
+        deadline: Instant,
+        mut trail: Trail,
+    ) -> Result<Answered> {
+        let served = timeout_at(deadline, self.attempts(request, current, &mut trail)).await;
+        let served = match served {
+            Ok(served) => served,
+            Err(_) => {
+                let timeouts = request.options.timeouts;
+                let total = timeouts.unwrap_or(current.settings.timeouts).total;
+                Err(Error::new(
+                    Code::Timeout,
+                    format!(
+                        "the call took longer than {} ms (timeoutsMs.total)",
+                        total.as_millis()
+                    ),
+                ))
+            }
+        };
+        served.map_err(|error| error.with_attempts(trail.into_attempts()))
     }
 
     /// Takes no more requests, waits for those in flight, and then until Redis has what they used: two seconds at most.

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::facts::{Facts, attempts_json, served_json, warnings_json};
 use crate::{
@@ -47,7 +47,8 @@ pub struct Reply {
 impl Reply {
     /// The result of `createChat`, without the prompt, which JavaScript has.
     pub fn to_chat_result(&self) -> String {
-        let mut json = self.drop_in_head("totalCost");
+        let served = self.warnings.is_some().then(|| self.served());
+        let mut json = self.drop_in_head("totalCost", served.as_ref());
         let _ = write!(
             json,
             r#","output":{{"status":{},"statusText":{},"headers":{},"data":{}}}}}"#,
@@ -59,29 +60,19 @@ impl Reply {
         json
     }
 
-    /// The result of `createEmbeddings`, without the text, which JavaScript has: all embeddings in the order of the inputs.
-    pub fn to_embeddings_result(&self) -> String {
-        let mut json = self.drop_in_head("cost");
-        json.push_str(r#","embeddings":["#);
-        for (index, embedding) in self.embeddings().iter().enumerate() {
-            if index > 0 {
-                json.push(',');
-            }
-            json.push_str(embedding);
-        }
-        json.push_str("]}");
-        json
+    /// All embeddings of an answer, in the order of the inputs.
+    pub(super) fn embeddings_json(&self) -> String {
+        format!("[{}]", self.embeddings().join(","))
     }
 
     /// The result of the class methods: OpenAI's answer and how it was served.
     pub fn to_class_result(&self) -> String {
+        self.class_result(&self.served())
+    }
+
+    pub(super) fn class_result(&self, served: &Value) -> String {
         let mut json = String::with_capacity(self.body.len() + 512);
-        let _ = write!(
-            json,
-            r#"{{"data":{},"served":{}"#,
-            self.body_text(),
-            self.served()
-        );
+        let _ = write!(json, r#"{{"data":{},"served":{served}"#, self.body_text());
         if let Some(warnings) = &self.warnings {
             let _ = write!(json, r#","warnings":{}"#, warnings_json(warnings));
         }
@@ -89,8 +80,8 @@ impl Reply {
         json
     }
 
-    /// The fields that the drop-in results share, as an object that is not closed.
-    fn drop_in_head(&self, cost_name: &str) -> String {
+    /// The fields that the drop-in results share, as an object that is not closed. How it was served is for those who listen.
+    pub(super) fn drop_in_head(&self, cost_name: &str, served: Option<&Value>) -> String {
         let mut json = String::with_capacity(self.body.len() + 2048);
         let _ = write!(
             json,
@@ -100,18 +91,17 @@ impl Reply {
             self.tokens_used,
             json!(self.cost),
         );
-        if let Some(warnings) = &self.warnings {
+        if let (Some(served), Some(warnings)) = (served, &self.warnings) {
             let _ = write!(
                 json,
-                r#","served":{},"warnings":{}"#,
-                self.served(),
+                r#","served":{served},"warnings":{}"#,
                 warnings_json(warnings)
             );
         }
         json
     }
 
-    fn served(&self) -> String {
+    pub(super) fn served(&self) -> Value {
         served_json(&Facts {
             account: &self.account,
             waited: self.waited,
@@ -120,7 +110,6 @@ impl Reply {
             cost: self.cost,
             request_id: self.request_id.as_deref(),
         })
-        .to_string()
     }
 
     fn embeddings(&self) -> Vec<&str> {

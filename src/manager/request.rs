@@ -37,6 +37,8 @@ pub struct Request {
     pub hides_usage: bool,
     /// What the caller set for this call.
     pub options: CallOptions,
+    /// What it takes, where that was counted already.
+    pub(super) counted: Option<Estimate>,
 }
 
 impl Request {
@@ -87,12 +89,16 @@ impl Request {
             streams: streaming.streams,
             hides_usage: streaming.hides_usage,
             options,
+            counted: None,
         })
     }
 
     /// What the request takes, counted. Text that is not what OpenAI takes is counted as far as it can be: OpenAI's own
     /// error says more about it than ours could.
     pub async fn estimate(&self) -> Estimate {
+        if let Some(counted) = self.counted {
+            return counted;
+        }
         let (endpoint, body, encoding) = (
             self.endpoint,
             self.body.clone(),
@@ -103,7 +109,7 @@ impl Request {
             tokens::estimate(endpoint, json, encoding)
                 .unwrap_or_else(|_| Estimate::by_length(json.len()))
         };
-        if self.body.len() < LONG_BODY {
+        if !self.is_long() {
             return count();
         }
         let length = self.body.len();
@@ -111,6 +117,11 @@ impl Request {
         tokio::task::spawn_blocking(count)
             .await
             .unwrap_or_else(|_| Estimate::by_length(length))
+    }
+
+    /// Whether its body is read on a thread of its own.
+    pub(super) fn is_long(&self) -> bool {
+        self.body.len() >= LONG_BODY
     }
 
     /// Whose limits count for a request of this size: a long prompt has a lane of its own, as OpenAI counts it apart.

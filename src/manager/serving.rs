@@ -23,7 +23,7 @@ use crate::{
     books::{Amount, Counts, Entry, Grant, Reservation},
     client::{Answer, Failure},
     config::{Account, CallOptions, Settings},
-    error::Result,
+    error::{Code, Error, Result},
     headers::Reading,
     key::{ApiKey, CurrentKey},
     outcome::Verdict,
@@ -56,6 +56,17 @@ pub(super) struct LastAttempt {
 pub(super) enum Answered {
     Whole(Reply),
     Begun(Box<Begun>),
+}
+
+impl Answered {
+    /// The reply to a request that does not stream.
+    pub(super) fn into_reply(self) -> Result<Reply> {
+        match self {
+            Answered::Whole(reply) => Ok(reply),
+            // Only who asks for a stream is given one.
+            Answered::Begun(_) => Err(Error::new(Code::Upstream, "a stream that nobody asked for")),
+        }
+    }
 }
 
 /// An answer whose first event has come.
@@ -146,7 +157,8 @@ impl Manager {
         loop {
             want.patience = max_wait.saturating_sub(trail.waited);
             let asked = Instant::now();
-            let admitted = match self.scheduler.admit(&want).await {
+            let room = trail.wanted.until_room(self.scheduler.admit(&want));
+            let admitted = match room.await {
                 Ok(permit) => self.may_spend(&call, permit).await,
                 Err(error) => Err(error),
             };
@@ -366,7 +378,10 @@ impl Manager {
 }
 
 /// Labels of the accounts that a caller allows.
-fn allowed(labels: Option<&[String]>, settings: &Settings) -> Result<Option<Vec<Arc<str>>>> {
+pub(super) fn allowed(
+    labels: Option<&[String]>,
+    settings: &Settings,
+) -> Result<Option<Vec<Arc<str>>>> {
     let Some(labels) = labels else {
         return Ok(None);
     };

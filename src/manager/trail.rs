@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::wanted::Wanted;
 use crate::{
     attempt::{Attempt, Choice, Outcome},
     scheduler::Permit,
@@ -16,6 +17,8 @@ pub(super) struct Trail {
     /// Over all of them.
     pub(super) waited: Duration,
     under_way: Option<UnderWay>,
+    /// Whether anybody still wants what is not sent.
+    pub(super) wanted: Wanted,
 }
 
 /// A call that was sent and has no answer yet.

@@ -94,6 +94,12 @@ pub fn estimate(
     }
 }
 
+/// Estimates one input of an embeddings request, given as JSON: a text or a list of tokens. Fails only if that is not JSON.
+pub fn estimate_input(input: &str, encoding: Encoding) -> Result<Estimate, serde_json::Error> {
+    let input = lenient::parse(input)?;
+    Ok(of_embedding(&EmbeddingRequest { input }, encoding))
+}
+
 fn of_chat(request: &ChatRequest<'_>, encoding: Encoding) -> Estimate {
     Estimate {
         prompt_tokens: chat::count_chat(request, encoding) as u64,

@@ -35,7 +35,7 @@ mod media_tests;
 mod text_tests;
 
 pub use chat::{ChatRequest, count_characters, count_chat, count_images};
-pub use estimate::{Endpoint, Estimate, estimate};
+pub use estimate::{Endpoint, Estimate, estimate, estimate_input};
 pub use images::{ASSUMED_RULE, ASSUMED_SIZE, Detail, Size, count_image};
 pub use input::TextInput;
 pub use text::count_text;

@@ -1,0 +1,191 @@
+//! The inputs of an embeddings request: how large each is, and where it stands in the body.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::form::Form;
+use crate::{
+    body::quoted,
+    error::{Code, Error, Result},
+    manager::{Request, request::parse_object},
+    models::{self, Encoding},
+    tokens::{self, Estimate},
+};
+
+/// A request whose body can be taken apart.
+#[derive(Debug, Clone)]
+pub(super) struct Inputs {
+    /// The whole request, as it is sent where it is sent in one.
+    whole: Request,
+    /// How its embeddings are given back.
+    pub(super) form: Form,
+    /// The body without its inputs.
+    rest: String,
+    /// Where each input stands in the body of `whole`; nothing where there is one, which is no list, or none that OpenAI takes.
+    spans: Vec<Range<usize>>,
+    /// The size of each; nothing where OpenAI does not take them.
+    sizes: Vec<Estimate>,
+}
+
+impl Inputs {
+    /// Takes a request apart. Fails where an input is longer than OpenAI's model takes. Takes as long as counting its tokens.
+    pub(super) fn read(request: Request) -> Result<Self> {
+        let json = std::str::from_utf8(&request.body).unwrap_or_default();
+        let mut body = parse_object(json, "params")?;
+        let form = Form::of(&body);
+        let sent = form.sent(&request.model);
+        if let Some(sent) = sent {
+            body.set("encoding_format", quoted(sent));
+        }
+        let raw = body.remove("input").unwrap_or_default();
+        let (items, sizes) = measured(&raw, models::encoding(&request.model));
+        let rest = body.to_json();
+        let (whole, at) = match sent {
+            None => (request.body.clone(), offset(json, &raw)),
+            Some(_) => {
+                let (head, tail) = with_input(&rest);
+                let at = head.len();
+                (Bytes::from(head + &raw + tail), at)
+            }
+        };
+        let spans = items
+            .iter()
+            .map(|item| at + item.start..at + item.end)
+            .collect();
+        refuse_too_long(&request.model, &sizes, !items.is_empty())?;
+        let whole = Request {
+            body: whole,
+            counted: sum(&sizes),
+            ..request.clone()
+        };
+        Ok(Inputs {
+            whole,
+            form,
+            rest,
+            spans,
+            sizes,
+        })
+    }
+
+    /// How many there are, as far as parts go: one that is no list is one.
+    pub(super) fn len(&self) -> usize {
+        self.spans.len().max(1)
+    }
+
+    /// The tokens of each that are booked.
+    pub(super) fn tokens(&self) -> Vec<u64> {
+        match self.sizes.len() == self.len() {
+            true => self.sizes.iter().map(Estimate::admission_tokens).collect(),
+            false => vec![0],
+        }
+    }
+
+    /// The request for some of them.
+    pub(super) fn part(&self, inputs: &Range<usize>) -> Request {
+        if *inputs == (0..self.len()) {
+            return self.whole.clone();
+        }
+        let (head, tail) = with_input(&self.rest);
+        // What stands between neighbours in the body is what separates them here.
+        let span = self.spans[inputs.start].start..self.spans[inputs.end - 1].end;
+        let mut body = Vec::with_capacity(head.len() + span.len() + tail.len() + 2);
+        body.extend_from_slice(head.as_bytes());
+        body.push(b'[');
+        body.extend_from_slice(&self.whole.body[span]);
+        body.push(b']');
+        body.extend_from_slice(tail.as_bytes());
+        Request {
+            body: Bytes::from(body),
+            counted: sum(&self.sizes[inputs.clone()]),
+            ..self.whole.clone()
+        }
+    }
+}
+
+/// What stands before and behind the inputs in a body; `rest` is an object with a model.
+fn with_input(rest: &str) -> (String, &'static str) {
+    let open = rest.strip_suffix('}').unwrap_or(rest);
+    (format!("{open},\"input\":"), "}")
+}
+
+/// Where a part of a text begins.
+fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr() as usize - text.as_ptr() as usize
+}
+
+/// Where each item of a list of inputs stands in its JSON, and the size of each input. A text, or a list of tokens, is one input and no
+/// list; what OpenAI does not take has no sizes: its own error says more about it than ours could.
+fn measured(raw: &str, encoding: Encoding) -> (Vec<Range<usize>>, Vec<Estimate>) {
+    let size = |raw: &str| {
+        tokens::estimate_input(raw, encoding).unwrap_or_else(|_| Estimate::by_length(raw.len()))
+    };
+    if raw.starts_with('"') {
+        return (Vec::new(), vec![size(raw)]);
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(raw).unwrap_or_default();
+    let begin_with = |accepted: fn(char) -> bool| {
+        let mut items = items.iter();
+        items.all(|item| item.get().starts_with(accepted))
+    };
+    if items.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    if begin_with(|first| first.is_ascii_digit()) {
+        return (Vec::new(), vec![size(raw)]);
+    }
+    if !begin_with(|first| first == '"') && !begin_with(|first| first == '[') {
+        return (Vec::new(), Vec::new());
+    }
+    let items = items.into_iter().map(RawValue::get);
+    items
+        .map(|item| {
+            let at = offset(raw, item);
+            (at..at + item.len(), size(item))
+        })
+        .unzip()
+}
+
+/// The size of some inputs together; `None` of none.
+fn sum(sizes: &[Estimate]) -> Option<Estimate> {
+    sizes.iter().copied().reduce(|sum, size| Estimate {
+        prompt_tokens: sum.prompt_tokens.saturating_add(size.prompt_tokens),
+        characters: sum.characters.saturating_add(size.characters),
+        ..sum
+    })
+}
+
+/// What the longest input may have is known of OpenAI's own models.
+fn refuse_too_long(model: &str, sizes: &[Estimate], is_list: bool) -> Result<()> {
+    let Some(model) = models::find(model).filter(|model| model.embedding()) else {
+        return Ok(());
+    };
+    let most = model.context_window;
+    let too_long = sizes.iter().position(|size| size.prompt_tokens > most);
+    let Some(index) = too_long else {
+        return Ok(());
+    };
+    let which = match is_list {
+        true => format!("input {index}"),
+        false => "the input".to_owned(),
+    };
+    Err(Error::new(
+        Code::TooLarge,
+        format!(
+            "{which} has {} tokens, and {} takes {most} in one input; split it",
+            sizes[index].prompt_tokens, model.name
+        ),
+    ))
+}
+
+/// Reads a request apart on a thread of its own where that takes long.
+pub(super) async fn read(request: Request) -> Result<Inputs> {
+    if !request.is_long() {
+        return Inputs::read(request);
+    }
+    tokio::task::spawn_blocking(|| Inputs::read(request))
+        .await
+        // The closure does not panic; a runtime that is shutting down drops it, and then nobody waits for the answer.
+        .unwrap_or_else(|_| Err(Error::new(Code::Closed, "the process is ending")))
+}
