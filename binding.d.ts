@@ -32,6 +32,8 @@ export declare class Completions {
 export declare class Pool {
   /** Whether something was counted that Redis has not acknowledged. */
   hasNews(): boolean
+  /** The base URLs of its accounts. */
+  baseUrls(): Array<string>
   /** The numbers of the functions that accounts get their keys from. */
   keyFunctions(): Array<number>
   /**
@@ -39,6 +41,8 @@ export declare class Pool {
    * `observed`, its end tells what the events need.
    */
   start(number: number, operation: Operation, argument: string, options: string | undefined | null, cancellable: boolean, observed: boolean): void
+  /** Starts a call that passes a request on as it is: `head` is JSON, `body` its bytes. It ends as [`Pool::start`] says. */
+  pass(number: number, head: string, body: string | Buffer, options: string | undefined | null, cancellable: boolean, observed: boolean): void
 }
 
 /** A simulator that runs from `start` until `stop`, or until this object is gone. */
@@ -66,4 +70,4 @@ export declare function openPool(completions: Completions, config: string, redis
 export declare function openPoolFromEnvironment(completions: Completions, apiKey?: string | undefined | null, apiKeys?: string | undefined | null, baseUrl?: string | undefined | null, redis?: string | undefined | null): Pool | string
 
 /** What a call asks of a pool. Its argument is JSON text. */
-export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'determineKey' | 'record' | 'status' | 'usage' | 'flush' | 'update' | 'close'
+export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'responses' | 'determineKey' | 'record' | 'status' | 'usage' | 'flush' | 'update' | 'close'

@@ -440,10 +440,35 @@ export interface Streamed {
  * over like any other; a stream that breaks off later rejects with `ERR_UPSTREAM`, or `ERR_TIMEOUT`, behind the chunks that came before.
  * What was delivered counts as used.
  */
-export interface ChatStream extends AsyncIterableIterator<ChatCompletionChunk> {
+export interface EventStream<Event> extends AsyncIterableIterator<Event> {
   /** How it is served. `usage` and `cost` are null until the end; they are asked for, also where you do not ask. */
   readonly served: Served
   [Symbol.asyncDispose](): Promise<void>
+}
+
+/** The chunks of a chat. */
+export type ChatStream = EventStream<ChatCompletionChunk>
+
+/** OpenAI's request for a response; other fields are passed on untouched. */
+export interface ResponseParams {
+  model: string
+  input?: string | object[]
+  instructions?: string | null
+  max_output_tokens?: number | null
+  [other: string]: unknown
+}
+
+/** OpenAI's response. */
+export interface ResponseResult {
+  id: string
+  output: object[]
+  [other: string]: unknown
+}
+
+/** An event of a response. */
+export interface ResponseEvent {
+  type: string
+  [other: string]: unknown
 }
 
 /** A part of OpenAI's answer. */
@@ -737,6 +762,31 @@ export declare class RequestManager {
     params: EmbedParams<Format>,
     options?: CallOptions,
   ): Promise<EmbedResult<Format> & { readonly served: ServedEmbeddings }>
+  /** A response of OpenAI's Responses API, counted by the length of its body. `served` as with {@link RequestManager.chat}. */
+  responses(
+    params: ResponseParams & { stream?: false | null },
+    options?: CallOptions,
+  ): Promise<ResponseResult & { readonly served: Served }>
+  /** A response in its events, as soon as the first has come. */
+  responses(params: ResponseParams & { stream: true }, options?: CallOptions): Promise<EventStream<ResponseEvent>>
+  /**
+   * Any other endpoint. `path` is below the base URL. A body that is no text and no bytes is sent as JSON; `method` is GET without a body,
+   * else POST.
+   */
+  request(
+    path: string,
+    body?: unknown,
+    options?: CallOptions & { method?: string },
+  ): Promise<{ status: number; headers: Record<string, string>; data: unknown; served: Served }>
+  /**
+   * A `fetch` for clients that take one: `new OpenAI({ fetch: manager.fetch })`. What is sent to `https://api.openai.com/v1`, or to the base
+   * URL of an account, goes through the pool, with the key and the base URL of the account that it chooses; the caller's own are left out.
+   * Any other URL is refused, and redirects are not followed. An answer that is an error is an answer, and so is an error of ours, each
+   * with `x-should-retry: false`: our own attempts are spent. Events come as a stream, other bodies whole.
+   *
+   * @throws {RequestManagerError} as a rejection: `ERR_ARGUMENT` for another URL; an abort rejects with the signal's reason
+   */
+  readonly fetch: typeof globalThis.fetch
   /** The account that a request should use now; a look, not a booking. `model` defaults to `gpt-3.5-turbo`, `tokens` to 1. */
   determineKey(need?: { model?: string; tokens?: number }): Promise<AccountChoice>
   /** What each account has left for a model (default `gpt-3.5-turbo`), and has used. */

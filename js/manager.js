@@ -3,10 +3,11 @@
 
 const { inspect } = require('node:util')
 const { isDate } = require('node:util/types')
-const { openPool, run } = require('./pool.js')
+const { openPool, pass, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
+const { makeFetch } = require('./fetch.js')
 const { changeWithFunctions } = require('./key-functions.js')
 const { readAnswer } = require('./stream.js')
 
@@ -16,6 +17,7 @@ class RequestManager {
 
   constructor(config) {
     this.#pool = openPool(config)
+    this.fetch = makeFetch(this.#pool, () => this.#pool.baseUrls())
   }
 
   async chat(params, options) {
@@ -29,6 +31,20 @@ class RequestManager {
     const { result, embeddings } = readEmbeddings(end)
     if (embeddings !== undefined) result.data.data = embeddings
     return withServed(result)
+  }
+
+  async responses(params, options) {
+    const json = await run(this.#pool, 'responses', 'params', params, options ?? undefined)
+    const { end, stream } = readAnswer(json, options?.signal)
+    return stream ?? withServed(end)
+  }
+
+  async request(path, body, options) {
+    const { method = body === undefined ? 'GET' : 'POST', ...rest } = options ?? {}
+    const isJson = body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)
+    const text = isJson ? JSON.stringify(body) : (body ?? '')
+    const { head, body: answer } = await pass(this.#pool, { method, path }, text, rest)
+    return { status: head.status, headers: head.headers, data: dataOf(head, answer), served: head.served }
   }
 
   async determineKey(need = {}) {
@@ -93,6 +109,11 @@ function writable(changes) {
       ? Object.fromEntries(Object.entries(accounts).map(([label, key]) => [label, key ?? null]))
       : accounts,
   }
+}
+
+/** JSON as a value, other text as it is, bytes as a Buffer, events as a stream of bytes. */
+function dataOf({ headers, isText }, body) {
+  return isText && headers['content-type']?.includes('json') ? JSON.parse(body) : body
 }
 
 /** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */

@@ -9,6 +9,7 @@ const { fromJson, wrongArgument } = require('./errors.js')
 const { isObserved } = require('./events.js')
 const { openWithFunctions } = require('./key-functions.js')
 const { redisTarget } = require('./redis-source.js')
+const { readPassed } = require('./stream.js')
 
 /**
  * A pool from a configuration; throws at once where that is wrong.
@@ -62,10 +63,29 @@ function opened(poolOrError, target) {
  */
 async function run(pool, operation, argumentName, argument, options) {
   const argumentJson = toJson(argumentName, argument)
+  return start(options, (number, ...rest) => pool.start(number, operation, argumentJson, ...rest))
+}
+
+/**
+ * One request on a pool as it is, to whatever endpoint; resolves to the head and the body of its answer.
+ *
+ * @param {any} pool
+ * @param {{ method: string, path: string, headers?: Record<string, string> }} request
+ * @param {string | Uint8Array} body
+ * @param {Record<string, any>} [options]
+ * @returns {Promise<{ head: any, body: string | Uint8Array | ReadableStream }>}
+ */
+async function pass(pool, request, body, options) {
+  const head = toJson('request', request)
+  const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const end = await start(options, (number, ...rest) => pool.pass(number, head, bytes, ...rest))
+  return readPassed(end, options?.signal)
+}
+
+/** Starts a call with its options: JSON for the native side, but for `signal`. */
+async function start(options, begin) {
   const observed = isObserved()
-  if (options === undefined) {
-    return call((number) => pool.start(number, operation, argumentJson, null, false, observed))
-  }
+  if (options === undefined) return call((number) => begin(number, null, false, observed))
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
   }
@@ -75,9 +95,7 @@ async function run(pool, operation, argumentName, argument, options) {
     throw wrongArgument(`\`options.signal\` must be an AbortSignal, got ${typeof signal}`)
   }
   const optionsJson = toJson('options', rest)
-  const cancellable = signal !== undefined
-  const start = (number) => pool.start(number, operation, argumentJson, optionsJson, cancellable, observed)
-  return call(start, signal)
+  return call((number) => begin(number, optionsJson, signal !== undefined, observed), signal)
 }
 
 function toJson(name, value) {
@@ -89,4 +107,4 @@ function toJson(name, value) {
   }
 }
 
-module.exports = { openPool, openPoolFromEnvironment, run }
+module.exports = { openPool, openPoolFromEnvironment, run, pass }

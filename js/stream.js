@@ -84,10 +84,11 @@ class ChatStream {
   async #read() {
     try {
       const read = (turn) => completions.readStream(this.#number, turn)
-      const { events, served } = JSON.parse(await call(read, this.#signal))
+      const { events, frames, served } = JSON.parse(await call(read, this.#signal))
       // A `return` in the meantime has ended it.
       if (this.#isOver) return
-      this.#chunks = events
+      // Those of a request that was passed on come as they are.
+      this.#chunks = events ?? (frames === '' ? [] : [frames])
       this.#taken = 0
       if (served === undefined) return
       this.#served = served
@@ -123,4 +124,40 @@ function readAnswer(json, signal) {
   return { end, stream }
 }
 
-module.exports = { readAnswer }
+/**
+ * The end of a call that passed a request on: its head, and its body; a stream of bytes where it comes in events.
+ *
+ * @param {string} end
+ * @param {AbortSignal} [signal]
+ */
+function readPassed(end, signal) {
+  const line = end.indexOf('\n')
+  if (line === -1) {
+    const { end: head, stream } = readAnswer(end, signal)
+    return { head, body: bytesOf(stream) }
+  }
+  const head = readEnd(end.slice(0, line))
+  const text = end.slice(line + 1)
+  return { head, body: head.isText ? text : Buffer.from(text, 'base64') }
+}
+
+/** The events of a stream as the bytes that they came in. */
+function bytesOf(stream) {
+  const encoder = new TextEncoder()
+  return new ReadableStream(
+    {
+      type: 'bytes',
+      async pull(controller) {
+        const { done, value } = await stream.next()
+        if (!done) return controller.enqueue(encoder.encode(value))
+        controller.close()
+        controller.byobRequest?.respond(0)
+      },
+      cancel: () => stream.return(),
+    },
+    // Nothing is read before somebody wants it.
+    { highWaterMark: 0 },
+  )
+}
+
+module.exports = { readAnswer, readPassed }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::OnceLock, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use reqwest::{Response, redirect};
 use tokio::time::timeout;
 
@@ -78,16 +78,17 @@ impl Client {
         }
     }
 
-    /// Posts a JSON body; returns when the response's headers are there.
+    /// Sends a body; returns when the response's headers are there.
     pub async fn open(
         &self,
+        method: Method,
         address: Address,
         body: Bytes,
         timeouts: &Timeouts,
     ) -> Result<Opened, Failure> {
         let request = self
             .http()?
-            .post(address.url)
+            .request(method, address.url)
             .headers(address.headers)
             .body(body)
             .send();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Either, Function, Promise};
+use napi::bindgen_prelude::{Buffer, Either, Function, Promise};
 use napi_derive::napi;
 
 use super::{
@@ -38,6 +38,8 @@ pub enum Operation {
     Chat,
     /// Embeddings in OpenAI's form.
     Embed,
+    /// A response of the Responses API.
+    Responses,
     /// Which account a request should use.
     DetermineKey,
     /// A request that the caller made by itself.
@@ -122,6 +124,14 @@ impl Pool {
         self.manager.has_news()
     }
 
+    /// The base URLs of its accounts.
+    #[napi]
+    pub fn base_urls(&self) -> Vec<String> {
+        let settings = self.manager.settings();
+        let urls = settings.accounts.iter().map(|account| &account.base_url);
+        urls.cloned().collect()
+    }
+
     /// The numbers of the functions that accounts get their keys from.
     #[napi]
     pub fn key_functions(&self) -> Vec<u32> {
@@ -146,6 +156,44 @@ impl Pool {
             run(&manager, operation, argument, options.as_deref(), observed).await
         });
     }
+
+    /// Starts a call that passes a request on as it is: `head` is JSON, `body` its bytes. It ends as [`Pool::start`] says.
+    #[napi]
+    pub fn pass(
+        &self,
+        number: i32,
+        head: String,
+        body: Either<String, Buffer>,
+        options: Option<String>,
+        cancellable: bool,
+        observed: bool,
+    ) {
+        let manager = self.manager.clone();
+        let body = match body {
+            Either::A(text) => text.into_bytes(),
+            // Copied: the caller may write to it again.
+            Either::B(bytes) => bytes.to_vec(),
+        };
+        self.completions.run(number, cancellable, async move {
+            pass(&manager, &head, body, options.as_deref(), observed).await
+        });
+    }
+}
+
+/// A request as it came, to whatever endpoint.
+async fn pass(
+    manager: &Arc<Manager>,
+    head: &str,
+    body: Vec<u8>,
+    options: Option<&str>,
+    observed: bool,
+) -> Result<End> {
+    manager.follow();
+    let settings = &*manager.settings();
+    let options = options.map(|json| CallOptions::parse(json, settings.timeouts));
+    let options = with_observed(options.transpose()?, observed);
+    let request = Request::passing(head, body.into(), options, settings)?;
+    Ok(end(manager.serve(&request).await?, Reply::to_passed_result))
 }
 
 async fn run(
@@ -181,6 +229,10 @@ async fn run(
         Operation::Embed => {
             let request = Request::new(Endpoint::Embeddings, argument, of_class()?, settings)?;
             Ok(manager.embed(request).await?.into_class_result())
+        }
+        Operation::Responses => {
+            let request = Request::new(Endpoint::Responses, argument, of_class()?, settings)?;
+            Ok(end(manager.serve(&request).await?, Reply::to_class_result))
         }
         Operation::DetermineKey => {
             let choice = manager.determine_key(&Need::parse(&argument)?).await?;

@@ -102,6 +102,19 @@ pub(super) struct Chunk<'a> {
     pub(super) service_tier: Option<String>,
     #[serde(default)]
     pub(super) choices: Vec<Choice>,
+    /// Of the Responses API: what happens, and how the response stands.
+    #[serde(default, rename = "type")]
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) response: Option<Response>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Response {
+    #[serde(default)]
+    pub(super) usage: Option<Usage>,
+    #[serde(default)]
+    pub(super) service_tier: Option<String>,
 }
 
 #[derive(Deserialize)]

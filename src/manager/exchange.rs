@@ -1,6 +1,7 @@
 //! One HTTP call as an attempt sees it: an answer or none, what it means, and what it took.
 
 use bytes::Bytes;
+use http::Method;
 
 use super::event_stream::Events;
 use crate::{
@@ -14,12 +15,12 @@ use crate::{
 /// One call: the whole answer, or its head and what comes in events.
 pub(super) async fn exchange(
     client: &Client,
-    address: Address,
+    (method, address): (Method, Address),
     body: Bytes,
     streams: bool,
     timeouts: &Timeouts,
 ) -> Result<(Answer, Option<Events>), Failure> {
-    let opened = client.open(address, body, timeouts).await?;
+    let opened = client.open(method, address, body, timeouts).await?;
     if !(streams && opened.is_event_stream()) {
         return Ok((opened.whole().await?, None));
     }

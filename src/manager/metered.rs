@@ -13,7 +13,7 @@ use crate::{
 
 /// What the books need of an answer's body. Reading it also shows that the body is JSON: what is not needed is skipped, not
 /// built.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Metered {
     pub(super) usage: Option<Usage>,
     service_tier: Option<String>,

@@ -15,6 +15,7 @@ mod keys;
 mod live;
 mod look;
 mod metered;
+mod passing;
 mod prefix;
 mod reply;
 mod request;

@@ -4,6 +4,7 @@
 
 use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -78,6 +79,29 @@ impl Reply {
         }
         json.push('}');
         json
+    }
+
+    /// The answer as it came, for those who read it themselves: its head as JSON, a line feed, and its body; in base64 where that is no
+    /// text.
+    pub fn to_passed_result(&self) -> String {
+        let text = std::str::from_utf8(&self.body);
+        let mut head = format!(
+            r#"{{"status":{},"statusText":{},"headers":{},"isText":{},"served":{}"#,
+            self.status,
+            quoted(status_text(self.status)),
+            headers_json(&self.headers),
+            text.is_ok(),
+            self.served(),
+        );
+        if let Some(warnings) = &self.warnings {
+            let _ = write!(head, r#","warnings":{}"#, warnings_json(warnings));
+        }
+        head.push('}');
+        let body = match text {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(STANDARD.encode(&self.body)),
+        };
+        format!("{head}\n{body}")
     }
 
     /// The fields that the drop-in results share, as an object that is not closed. How it was served is for those who listen.

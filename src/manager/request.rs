@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::passing::Route;
 use crate::{
     body::{Body, quoted},
     config::{Account, CallOptions, Settings},
@@ -35,6 +36,8 @@ pub struct Request {
     pub streams: bool,
     /// Whether the event that tells the usage is ours alone: the caller did not ask for it.
     pub hides_usage: bool,
+    /// How it is passed on, where it came as an HTTP request.
+    pub route: Option<Route>,
     /// What the caller set for this call.
     pub options: CallOptions,
     /// What it takes, where that was counted already.
@@ -64,9 +67,13 @@ impl Request {
         let (field, accepted) = match endpoint {
             Endpoint::Chat => ("messages", "an array of messages"),
             Endpoint::Completions => ("prompt", "a prompt"),
-            Endpoint::Embeddings => ("input", "a string or an array"),
+            Endpoint::Embeddings | Endpoint::Responses | Endpoint::Other => {
+                ("input", "a string or an array")
+            }
         };
         let fits = match endpoint {
+            // What it answers can be elsewhere: a stored prompt, a conversation.
+            Endpoint::Responses => true,
             Endpoint::Chat => body.raw(field).is_some_and(|raw| raw.starts_with('[')),
             _ => body.has(field),
         };
@@ -88,6 +95,7 @@ impl Request {
             body: Bytes::from(changed.unwrap_or(json)),
             streams: streaming.streams,
             hides_usage: streaming.hides_usage,
+            route: None,
             options,
             counted: None,
         })
@@ -152,11 +160,22 @@ impl Request {
     }
 
     /// The path below the base URL.
-    pub fn path(&self) -> &'static str {
-        match self.endpoint {
-            Endpoint::Chat => "/chat/completions",
-            Endpoint::Completions => "/completions",
-            Endpoint::Embeddings => "/embeddings",
+    pub fn path(&self) -> &str {
+        match (&self.route, self.endpoint) {
+            (Some(route), _) => &route.path,
+            (None, Endpoint::Chat) => "/chat/completions",
+            (None, Endpoint::Completions) => "/completions",
+            (None, Endpoint::Embeddings) => "/embeddings",
+            (None, Endpoint::Responses) => "/responses",
+            (None, Endpoint::Other) => "/",
+        }
+    }
+
+    /// The model under which usage is counted.
+    pub fn counted_model(&self) -> &str {
+        match &*self.model {
+            "" => "none",
+            model => model,
         }
     }
 
@@ -165,6 +184,8 @@ impl Request {
         match self.endpoint {
             Endpoint::Chat | Endpoint::Completions => "chat",
             Endpoint::Embeddings => "embeddings",
+            Endpoint::Responses => "responses",
+            Endpoint::Other => "other",
         }
     }
 }
@@ -204,6 +225,13 @@ pub(super) fn streaming(
             "left out for embeddings",
             body.raw("stream"),
         ));
+    }
+    if !matches!(endpoint, Endpoint::Chat | Endpoint::Completions) {
+        // Others tell it by themselves.
+        return Ok(Streaming {
+            streams: true,
+            hides_usage: false,
+        });
     }
     let given = body.raw("stream_options").unwrap_or("null").to_owned();
     let mut options = Body::parse(match given.as_str() {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::Method;
 use tokio::time::Instant;
 
 use super::{
@@ -81,11 +82,25 @@ impl Manager {
         let account = permit.account();
         let timeouts = request.options.timeouts;
         let timeouts = timeouts.unwrap_or(current.settings.timeouts);
-        let address = account.address(request.path(), &request.model, &key.key);
+        let mut address = account.address(request.path(), &request.model, &key.key);
+        let method = match &request.route {
+            Some(route) => {
+                route.add_to(&mut address);
+                route.method.clone()
+            }
+            None => Method::POST,
+        };
         let body = request.body_for(account);
         trail.begins(permit, waited);
         let sent = Instant::now();
-        let exchanged = exchange(&current.client, address, body, request.streams, &timeouts).await;
+        let exchanged = exchange(
+            &current.client,
+            (method, address),
+            body,
+            request.streams,
+            &timeouts,
+        )
+        .await;
         let (answer, events) = match exchanged {
             Ok((answer, events)) => (Ok(answer), events),
             Err(failure) => (Err(failure), None),

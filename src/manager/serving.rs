@@ -247,7 +247,11 @@ impl Manager {
         } = self.send(call, &mut permit, key, waited, trail).await;
         let mut metered = None;
         if let (Ok(answer), Outcome::Ok, None) = (&answer, verdict.outcome, &events) {
-            metered = Metered::parse(&answer.body).filter(|_| !call.request.streams);
+            metered = match &call.request.route {
+                // What is passed on need not be JSON, nor a stream where one was asked for.
+                Some(_) => Some(Metered::parse(&answer.body).unwrap_or_default()),
+                None => Metered::parse(&answer.body).filter(|_| !call.request.streams),
+            };
             if metered.is_none() {
                 verdict.outcome = Outcome::Broken;
             }
@@ -339,7 +343,7 @@ impl Manager {
         );
         let entry = Entry {
             account: &account.label,
-            model: &request.model,
+            model: request.counted_model(),
             kind: request.kind(),
             counts,
             tokens_left,

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     attempt::{Attempt, Outcome},
+    body::quoted,
     books::{Counts, Entry, Reservation},
     error::{Code, Error, LastAnswer, Result, UpstreamError},
     outcome::error_of_event,
@@ -40,6 +41,8 @@ pub struct Streaming {
     deadline: Instant,
     served: Served,
     tally: Tally,
+    /// Whether the caller gets the events as they stand in the stream.
+    passes: bool,
     /// None when it is over.
     open: Option<Open>,
 }
@@ -100,6 +103,7 @@ impl Streaming {
             deadline,
             served,
             tally: Tally::default(),
+            passes: open.request.route.is_some(),
             open: Some(open),
         }
     }
@@ -157,6 +161,12 @@ impl Streaming {
             let (events, told) = self.take();
             let is_over = self.tally.is_done || self.events.is_at_end();
             match ready {
+                _ if self.passes && told.is_some() => {
+                    // Whoever gets the events as they are reads the error in them.
+                    self.broken();
+                    let events: Vec<Event> = events.into_iter().chain(told).collect();
+                    return Ok(self.batch(&events));
+                }
                 _ if told.is_some() && events.is_empty() => {
                     let error = told.and_then(|told| error_of_event(told.data.as_bytes()));
                     return Err(self.told(error));
@@ -188,7 +198,7 @@ impl Streaming {
     }
 
     /// What has been read and is for the caller, up to an event that tells an error.
-    fn take(&mut self) -> (Vec<String>, Option<Event>) {
+    fn take(&mut self) -> (Vec<Event>, Option<Event>) {
         let hides_usage = self
             .open
             .as_ref()
@@ -200,7 +210,7 @@ impl Streaming {
                 break;
             }
             match self.tally.take(&event, hides_usage) {
-                Taken::Delivered => events.push(event.data),
+                Taken::Delivered => events.push(event),
                 Taken::Hidden => {}
                 Taken::Error => return (events, Some(event)),
             }
@@ -208,24 +218,39 @@ impl Streaming {
         (events, None)
     }
 
-    fn batch(&self, events: &[String]) -> Batch {
-        let length: usize = events.iter().map(|event| event.len() + 1).sum();
-        let mut json = String::with_capacity(length + 512);
-        json.push_str(r#"{"events":["#);
-        for (index, event) in events.iter().enumerate() {
-            if index > 0 {
-                json.push(',');
-            }
-            json.push_str(event);
-        }
-        json.push(']');
+    fn batch(&self, events: &[Event]) -> Batch {
         let is_last = self.open.is_none();
+        let mut json = match self.passes {
+            true => format!(r#"{{"frames":{}"#, quoted(&self.frames(events, is_last))),
+            false => {
+                let events: Vec<&str> = events.iter().map(|event| event.data.as_str()).collect();
+                format!(r#"{{"events":[{}]"#, events.join(","))
+            }
+        };
         if is_last {
             json.push_str(r#","served":"#);
             json.push_str(&self.served().to_string());
         }
         json.push('}');
         Batch { json, is_last }
+    }
+
+    /// The events as they stand in a stream.
+    fn frames(&self, events: &[Event], is_last: bool) -> String {
+        let mut frames = String::new();
+        for Event { name, data } in events {
+            if !name.is_empty() {
+                frames.push_str(&format!("event: {name}\n"));
+            }
+            for line in data.split('\n') {
+                frames.push_str(&format!("data: {line}\n"));
+            }
+            frames.push('\n');
+        }
+        if is_last && self.tally.is_done {
+            frames.push_str(&format!("data: {DONE}\n\n"));
+        }
+        frames
     }
 
     /// It is over: what it used counts, as it said, or as far as it was delivered.
@@ -249,7 +274,7 @@ impl Streaming {
         self.tally.cost = cost.filter(|_| self.tally.usage.is_some());
         let entry = Entry {
             account: &self.served.account,
-            model: &open.request.model,
+            model: open.request.counted_model(),
             kind: open.request.kind(),
             counts: Counts::of_usage(&used, cost),
             tokens_left: self.served.tokens_left,
@@ -322,6 +347,17 @@ impl Tally {
         self.has_finished |= reasons.any(Option::is_some);
         if chunk.service_tier.is_some() {
             self.service_tier = chunk.service_tier;
+        }
+        // The Responses API ends with one of these, and tells no end besides.
+        if let Some("response.completed" | "response.incomplete" | "response.failed") =
+            chunk.kind.as_deref()
+        {
+            self.has_finished = true;
+        }
+        self.parts += u64::from(chunk.kind.is_some_and(|kind| kind.ends_with(".delta")));
+        if let Some(response) = chunk.response {
+            self.usage = response.usage.or(self.usage);
+            self.service_tier = response.service_tier.or(self.service_tier.take());
         }
         if let Some(usage) = chunk.usage {
             self.usage = Some(usage);

@@ -17,6 +17,10 @@ pub enum Endpoint {
     Completions,
     /// `/embeddings`
     Embeddings,
+    /// `/responses`, counted by the length of its body
+    Responses,
+    /// Any other, which takes no tokens
+    Other,
 }
 
 /// What is known about the size of a request before it is sent.
@@ -91,6 +95,11 @@ pub fn estimate(
         Endpoint::Embeddings => {
             lenient::parse(body).map(|request| of_embedding(&request, encoding))
         }
+        Endpoint::Responses => lenient::parse(body).map(|request: ResponseRequest| Estimate {
+            output_tokens: request.max_output_tokens,
+            ..Estimate::by_length(body.len())
+        }),
+        Endpoint::Other => Ok(Estimate::default()),
     }
 }
 
@@ -107,6 +116,19 @@ fn of_chat(request: &ChatRequest<'_>, encoding: Encoding) -> Estimate {
         output_tokens: request.max_output_tokens(),
         choices: request.choices(),
         image_tokens: chat::count_images(request) as u64,
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ResponseRequest {
+    #[serde(deserialize_with = "lenient::any")]
+    max_output_tokens: Option<u64>,
+}
+
+impl<'a> Lenient<'a> for ResponseRequest {
+    fn from_object<A: MapAccess<'a>>(object: A) -> Result<Self, A::Error> {
+        lenient::members(object)
     }
 }
 
