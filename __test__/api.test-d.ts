@@ -33,6 +33,8 @@ async function accepted() {
     timeoutsMs: { total: 1 },
     prices: { own: { input: 1 } },
     budget: { usdPerDay: 5, tokensPerMonth: 1e9 },
+    coalesce: true,
+    batchWindowMs: 5,
   })
   configure({ OPEN_AI_KEYS: { ORG_1: 'key' }, models: { gpt_4: { modelLimit: 1 } }, PORT: 1 })
 
@@ -68,11 +70,13 @@ async function accepted() {
   )
   same<Attempt[]>(answer.served.attempts)
   same<Because>(answer.served.because)
+  same<true | undefined>(answer.served.coalesced)
   same<Candidate[]>(answer.served.attempts[0].candidates)
   same<number | null>(answer.served.candidates[0].waitMs)
   const embedded = await manager.embed({ model: 'm', input: ['a'] })
   same<number[]>(embedded.data[0].embedding)
   same<number | undefined>(embedded.served.parts?.[0].firstInput)
+  same<number | undefined>(embedded.served.mergedCalls)
   same<Float32Array>((await manager.embed({ model: 'm', input: 'a', encoding_format: 'float32' })).data[0].embedding)
   same<string>((await manager.embed({ model: 'm', input: [[1]], encoding_format: 'base64' })).data[0].embedding)
   same<number[]>((await manager.embed({ model: 'm', input: [1], encoding_format: 'float' })).data[0].embedding)

@@ -126,7 +126,7 @@ impl Pool {
 }
 
 async fn run(
-    manager: &Manager,
+    manager: &Arc<Manager>,
     operation: Operation,
     argument: String,
     options: Option<&str>,
@@ -145,7 +145,7 @@ async fn run(
     match operation {
         Operation::CreateChat => {
             let request = chat_request(argument, drop_in()?, settings)?;
-            Ok(manager.serve(&request).await?.to_chat_result().into())
+            Ok(manager.complete(request).await?.to_chat_result().into())
         }
         Operation::CreateEmbeddings => {
             let request = embeddings_request(argument, drop_in()?, settings)?;
@@ -153,7 +153,7 @@ async fn run(
         }
         Operation::Chat => {
             let request = Request::new(Endpoint::Chat, argument, of_class()?, settings)?;
-            Ok(manager.serve(&request).await?.to_class_result().into())
+            Ok(manager.complete(request).await?.to_class_result().into())
         }
         Operation::Embed => {
             let request = Request::new(Endpoint::Embeddings, argument, of_class()?, settings)?;

@@ -4,6 +4,7 @@
 //! [`outcome`](crate::outcome) says what its answer means, and [`retry`] whether that is the end.
 
 mod arguments;
+mod coalesce;
 mod dropin;
 mod embedding;
 mod facts;
@@ -40,6 +41,8 @@ pub use self::{
     request::Request,
 };
 use self::{
+    coalesce::UnderWay,
+    embedding::Batches,
     live::{Current, Live},
     serving::Trail,
     sharing::Sharing,
@@ -63,6 +66,9 @@ pub struct Manager {
     sharing: Option<Sharing>,
     scheduler: Arc<Scheduler>,
     books: Arc<Books>,
+    chats: Arc<UnderWay<Reply>>,
+    embeds: Arc<UnderWay<Embedded>>,
+    batches: Batches,
     closed: AtomicBool,
     in_flight: AtomicUsize,
     idle: Notify,
@@ -96,6 +102,9 @@ impl Manager {
             sharing,
             scheduler,
             books,
+            chats: Arc::default(),
+            embeds: Arc::default(),
+            batches: Batches::default(),
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),

@@ -42,6 +42,8 @@ pub struct Reply {
     /// What those who listen should know; `None` where nobody listens, and then the drop-in results do not tell how the
     /// request was served.
     pub warnings: Option<Vec<Warning>>,
+    /// Whether the call was made for another one that asked for the same.
+    pub coalesced: bool,
 }
 
 impl Reply {
@@ -103,7 +105,7 @@ impl Reply {
 
     pub(super) fn served(&self) -> Value {
         let choice = self.attempts.last().map(|last| &last.choice);
-        json!({
+        let mut served = json!({
             "account": &*self.account,
             "waitedMs": milliseconds(self.waited),
             "attempts": attempts_json(&self.attempts),
@@ -117,7 +119,11 @@ impl Reply {
             "requestId": self.request_id,
             "because": choice.map(|choice| choice.because.name()),
             "candidates": choice.map(candidates_json),
-        })
+        });
+        if self.coalesced {
+            served["coalesced"] = true.into();
+        }
+        served
     }
 
     fn embeddings(&self) -> Vec<&str> {
@@ -252,6 +258,7 @@ mod tests {
             attempts: Vec::new(),
             request_id: Some("req_1".into()),
             warnings: None,
+            coalesced: false,
         }
     }
 

@@ -23,10 +23,21 @@ pub(super) struct Inputs {
     pub(super) form: Form,
     /// The body without its inputs.
     rest: String,
+    /// Where they stand in the body of `whole`, all together.
+    all: Range<usize>,
     /// Where each input stands in the body of `whole`; nothing where there is one, which is no list, or none that OpenAI takes.
     spans: Vec<Range<usize>>,
     /// The size of each; nothing where OpenAI does not take them.
     sizes: Vec<Estimate>,
+}
+
+/// What requests must have in common for their inputs to go together: the rest of their bodies, how they are given back, and whether
+/// they are texts, which do not go with tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Kin {
+    rest: String,
+    form: Form,
+    are_texts: bool,
 }
 
 impl Inputs {
@@ -64,9 +75,86 @@ impl Inputs {
             whole,
             form,
             rest,
+            all: at..at + raw.len(),
             spans,
             sizes,
         })
+    }
+
+    /// The inputs of requests that are kin, one after the other; of at least one.
+    pub(super) fn merged(mut members: Vec<Self>) -> Self {
+        if members.len() == 1 {
+            return members.remove(0);
+        }
+        let (head, tail) = with_input(&members[0].rest);
+        let mut body = head.into_bytes();
+        let start = body.len();
+        let mut spans = Vec::new();
+        let mut sizes = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            body.push(if index == 0 { b'[' } else { b',' });
+            let from = member.items(&(0..member.len()));
+            let moved = body.len();
+            let own = std::slice::from_ref(&member.all);
+            let own = if member.spans.is_empty() {
+                own
+            } else {
+                &member.spans
+            };
+            spans.extend(
+                own.iter()
+                    .map(|span| moved + span.start - from.start..moved + span.end - from.start),
+            );
+            body.extend_from_slice(&member.whole.body[from]);
+            sizes.extend_from_slice(&member.sizes);
+        }
+        body.push(b']');
+        let all = start..body.len();
+        body.extend_from_slice(tail.as_bytes());
+        let first = members.remove(0);
+        Inputs {
+            whole: Request {
+                body: Bytes::from(body),
+                counted: sum(&sizes),
+                ..first.whole
+            },
+            all,
+            spans,
+            sizes,
+            ..first
+        }
+    }
+
+    /// The request for all of them.
+    pub(super) fn request(&self) -> &Request {
+        &self.whole
+    }
+
+    /// `None` where OpenAI does not take them: then they must not go with others.
+    pub(super) fn kin(&self) -> Option<Kin> {
+        if self.sizes.is_empty() {
+            return None;
+        }
+        let first = self.items(&(0..1)).start;
+        Some(Kin {
+            rest: self.rest.clone(),
+            form: self.form,
+            are_texts: self.whole.body.get(first) == Some(&b'"'),
+        })
+    }
+
+    /// The tokens of all, as OpenAI will state them.
+    pub(super) fn prompt_tokens(&self) -> u64 {
+        self.sizes.iter().map(|size| size.prompt_tokens).sum()
+    }
+
+    /// Where some of them stand in the body, with what separates them.
+    fn items(&self, inputs: &Range<usize>) -> Range<usize> {
+        match self.spans.get(inputs.clone()) {
+            Some([first, .., last]) => first.start..last.end,
+            Some([only]) => only.clone(),
+            _ => self.all.clone(),
+        }
     }
 
     /// How many there are, as far as parts go: one that is no list is one.
@@ -88,8 +176,7 @@ impl Inputs {
             return self.whole.clone();
         }
         let (head, tail) = with_input(&self.rest);
-        // What stands between neighbours in the body is what separates them here.
-        let span = self.spans[inputs.start].start..self.spans[inputs.end - 1].end;
+        let span = self.items(inputs);
         let mut body = Vec::with_capacity(head.len() + span.len() + tail.len() + 2);
         body.extend_from_slice(head.as_bytes());
         body.push(b'[');
