@@ -46,8 +46,8 @@ async function pool(t, config, answer = () => undefined) {
   }
 }
 
-/** An abort takes effect on another thread; these calls go there behind it. */
-async function afterAborts(manager) {
+/** Starts and aborts take effect on other threads; these calls go there behind them. */
+async function settled(manager) {
   for (let call = 0; call < 20; call++) await manager.status()
 }
 
@@ -62,6 +62,7 @@ async function idle(manager) {
 test('equal chats at temperature 0 share one call, and each gets its own copy', async (t) => {
   const { server, manager, open } = await pool(t, { coalesce: true })
   const calls = [manager.chat(CHAT), manager.chat({ ...CHAT }), manager.chat(CHAT, {})]
+  await settled(manager)
   open()
   const answers = await Promise.all(calls)
   assert.equal(server.received.length, 1)
@@ -106,7 +107,7 @@ test('it is off by default, also for the drop-in functions', async (t) => {
   assert.equal(server.received.length, 4)
   configure({ ...config, coalesce: true })
   const answers = await Promise.all([createChat(data), createChat(data)])
-  assert.deepEqual(answers[0], answers[1])
+  assert.deepEqual(answers[0].output.data, answers[1].output.data)
 })
 
 test('an abort harms no other caller, and the last one cancels the call', async (t) => {
@@ -115,6 +116,7 @@ test('an abort harms no other caller, and the last one cancels the call', async 
   const params = { model: MODEL, input: ['1', '2'], encoding_format: 'float32' }
   const calls = controllers.map(({ signal }) => manager.embed(params, { signal }))
   await arrived(1)
+  await settled(manager)
   controllers[0].abort()
   await assert.rejects(calls[0], { name: 'AbortError' })
   controllers[2].abort()
@@ -127,6 +129,7 @@ test('an abort harms no other caller, and the last one cancels the call', async 
   // What was cancelled is not joined.
   const again = [manager.embed(params), manager.embed(params)]
   await arrived(2)
+  await settled(manager)
   open()
   const [one, two] = await Promise.all(again)
   assert.equal(server.received.length, 2)
@@ -138,6 +141,7 @@ test('an error reaches all who share', async (t) => {
   const wrong = { status: 400, body: openaiError('no', 'invalid_request_error', 'x') }
   const { server, manager, open } = await pool(t, { coalesce: true }, () => wrong)
   const calls = [manager.chat(CHAT), manager.chat(CHAT)]
+  await settled(manager)
   open()
   const ends = await Promise.allSettled(calls)
   assert.deepEqual(
@@ -158,6 +162,7 @@ test('the events of a shared call are told once', async (t) => {
   subscribe('openai-request-manager:wait', listen)
   t.after(() => unsubscribe('openai-request-manager:wait', listen))
   const calls = [manager.chat(CHAT), manager.chat(CHAT), manager.chat(CHAT)]
+  await settled(manager)
   open()
   await Promise.all(calls)
   assert.equal(heard.length, 1)
@@ -255,13 +260,13 @@ test('who goes before a batch is sent takes its inputs along; the last one ends 
   const gone = manager.embed({ model: MODEL, input: texts(2000) }, { signal })
   controller.abort()
   await assert.rejects(gone, { name: 'AbortError' })
-  await afterAborts(manager)
+  await settled(manager)
   const second = new AbortController()
   const alone = manager.embed({ model: MODEL, input: texts(1024) })
   const leaving = manager.embed({ model: MODEL, input: texts(1000) }, { signal: second.signal })
   second.abort()
   await assert.rejects(leaving, { name: 'AbortError' })
-  await afterAborts(manager)
+  await settled(manager)
   const others = manager.embed({ model: MODEL, input: texts(1024) })
   const answers = await Promise.all([alone, others])
   assert.deepEqual(
@@ -310,10 +315,12 @@ test('an error reaches all of a batch; a wrong call is refused alone', async (t)
 
 test('both together: equal calls are one member of a batch', async (t) => {
   const { server, manager, open } = await pool(t, { batchWindowMs: LONG, coalesce: true })
-  open()
   const params = { model: MODEL, input: texts(1024) }
   const rest = { model: MODEL, input: texts(1025).slice(1) }
-  const [one, same, other] = await Promise.all([params, params, rest].map((params) => manager.embed(params)))
+  const calls = [params, params, rest].map((params) => manager.embed(params))
+  await settled(manager)
+  open()
+  const [one, same, other] = await Promise.all(calls)
   assert.equal(server.received.length, 1)
   assert.equal(server.received[0].body.input.length, 2048)
   assert.equal([one, same].filter(({ served }) => served.coalesced).length, 1)
