@@ -276,3 +276,108 @@ pub(super) async fn read(request: Request) -> Result<Inputs> {
         // The closure does not panic; a runtime that is shutting down drops it, and then nobody waits for the answer.
         .unwrap_or_else(|_| Err(Error::new(Code::Closed, "the process is ending")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{CallOptions, Settings},
+        tokens::Endpoint,
+    };
+
+    fn inputs(json: &str) -> Inputs {
+        let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();
+        let options = CallOptions::default();
+        Inputs::read(Request::new(Endpoint::Embeddings, json.into(), options, &settings).unwrap())
+            .unwrap()
+    }
+
+    fn body(request: &Request) -> &str {
+        std::str::from_utf8(&request.body).unwrap()
+    }
+
+    #[test]
+    fn a_part_has_its_inputs_byte_for_byte_and_all_else() {
+        let own = inputs(r#"{"input" : [ "a\u0062" ,"]," , "\"x" ],"model":"own","n":1.0}"#);
+        assert_eq!((own.len(), own.form), (3, Form::Numbers));
+        assert_eq!(
+            body(&own.part(&(0..2))),
+            r#"{"model":"own","n":1.0,"input":["a\u0062" ,"],"]}"#
+        );
+        assert_eq!(
+            body(&own.part(&(2..3))),
+            r#"{"model":"own","n":1.0,"input":["\"x"]}"#
+        );
+        // In one it goes as it came.
+        assert!(body(&own.part(&(0..3))).starts_with(r#"{"input" : [ "#));
+        let openais = inputs(r#"{"input":[[1,2],[3]],"model":"text-embedding-3-small"}"#);
+        assert_eq!(
+            body(&openais.part(&(1..2))),
+            r#"{"model":"text-embedding-3-small","encoding_format":"base64","input":[[3]]}"#
+        );
+    }
+
+    #[test]
+    fn a_part_is_counted_as_its_body_would_be() {
+        let all = inputs(r#"{"model":"own","input":["one","two words",""]}"#);
+        for part in [0..3, 0..2, 1..3] {
+            let request = all.part(&part);
+            let encoding = models::encoding("own");
+            let counted = tokens::estimate(Endpoint::Embeddings, body(&request), encoding);
+            assert_eq!(request.counted, Some(counted.unwrap()));
+        }
+    }
+
+    #[test]
+    fn merged_inputs_are_those_of_all_one_after_the_other() {
+        let rest = r#""model":"own""#;
+        let members = [r#""a""#, r#"[ "b", "c" ]"#, r#"["d"]"#];
+        let members = members.map(|input| inputs(&format!(r#"{{{rest},"input":{input}}}"#)));
+        assert!(
+            members
+                .windows(2)
+                .all(|pair| pair[0].kin() == pair[1].kin())
+        );
+        let merged = Inputs::merged(members.to_vec());
+        assert_eq!(
+            body(merged.request()),
+            r#"{"model":"own","input":["a","b", "c","d"]}"#
+        );
+        assert_eq!(
+            body(&merged.part(&(1..3))),
+            r#"{"model":"own","input":["b", "c"]}"#
+        );
+        assert_eq!(
+            body(&merged.part(&(3..4))),
+            r#"{"model":"own","input":["d"]}"#
+        );
+        assert_eq!(merged.prompt_tokens(), 4);
+    }
+
+    #[test]
+    fn what_openai_does_not_take_stays_in_one_and_alone() {
+        for input in [
+            "[]",
+            "null",
+            r#"["a",1]"#,
+            r#"["a",["b"]]"#,
+            "[null]",
+            "{}",
+            "7",
+        ] {
+            let json = format!(r#"{{"model":"own","input":{input},"x":0}}"#);
+            let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();
+            let Ok(request) = Request::new(
+                Endpoint::Embeddings,
+                json,
+                CallOptions::default(),
+                &settings,
+            ) else {
+                continue;
+            };
+            let odd = Inputs::read(request).unwrap();
+            assert_eq!((odd.len(), odd.kin()), (1, None), "{input}");
+            assert_eq!(odd.tokens(), [0]);
+        }
+    }
+}
