@@ -183,6 +183,19 @@ export interface ManagerConfig {
    * @default true
    */
   cacheAffinity?: boolean
+  /**
+   * Whether calls that ask for the same at the same time share one request: embeddings, and chats with `temperature: 0`, where the body
+   * and the options are equal. Each gets its own copy of the answer; an abort harms no other; what it used is counted once.
+   * @default false
+   */
+  coalesce?: boolean
+  /**
+   * How long a call for embeddings waits for others, to go with them in one request: those whose inputs are of one kind, and all else is
+   * equal. A batch goes at once when it holds what one request can hold. From 0 to a day.
+   * @unit ms
+   * @default 0, each goes alone
+   */
+  batchWindowMs?: number
 }
 
 /** What {@link RequestManager.update} changes: a field that is given replaces what was, one that is left out stays, null is the default. */
@@ -624,12 +637,19 @@ export interface Served {
   because: Because
   /** What that choice was between; see {@link Attempt.candidates}. */
   candidates: Candidate[]
+  /** True where the request was made for another call that asked for the same; its usage and cost are counted once. See `coalesce`. */
+  coalesced?: true
 }
 
 /** How embeddings were served: of a call in several requests the sums, the longest wait and all attempts, and the rest of the first. */
 export interface ServedEmbeddings extends Served {
   /** The requests in the order of their inputs; left out where it was one. */
   parts?: ServedPart[]
+  /**
+   * How many calls went together, where it was more than this one: `usage` and `cost` are its share, by its tokens, and the sums of all
+   * are those of the request. See `batchWindowMs`.
+   */
+  mergedCalls?: number
 }
 
 /** How one request of several was served. */

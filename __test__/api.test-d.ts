@@ -34,6 +34,8 @@ async function accepted() {
     timeoutsMs: { total: 1 },
     prices: { own: { input: 1 } },
     budget: { usdPerDay: 5, tokensPerMonth: 1e9 },
+    coalesce: true,
+    batchWindowMs: 5,
   })
   configure({ accounts: { a: async () => 'key', b: () => 'key', c: 'key' } })
   configure({
@@ -82,6 +84,7 @@ async function accepted() {
   )
   same<Attempt[]>(answer.served.attempts)
   same<Because>(answer.served.because)
+  same<true | undefined>(answer.served.coalesced)
   same<Candidate[]>(answer.served.attempts[0].candidates)
   same<number | null>(answer.served.candidates[0].waitMs)
   const stream = await manager.chat({ model: 'm', messages: [], stream: true, stream_options: { include_usage: true } })
@@ -97,6 +100,7 @@ async function accepted() {
   const embedded = await manager.embed({ model: 'm', input: ['a'] })
   same<number[]>(embedded.data[0].embedding)
   same<number | undefined>(embedded.served.parts?.[0].firstInput)
+  same<number | undefined>(embedded.served.mergedCalls)
   same<Float32Array>((await manager.embed({ model: 'm', input: 'a', encoding_format: 'float32' })).data[0].embedding)
   same<string>((await manager.embed({ model: 'm', input: [[1]], encoding_format: 'base64' })).data[0].embedding)
   same<number[]>((await manager.embed({ model: 'm', input: [1], encoding_format: 'float' })).data[0].embedding)

@@ -141,6 +141,8 @@ for (const config of [
   { accounts: { a: '' } },
   { accounts: { a: 'x\ny' } },
   { accounts: { a: 'k' }, baseURL: 'x' },
+  { accounts: { a: 'k' }, coalesce: 1 },
+  { accounts: { a: 'k' }, batchWindowMs: -1 },
   { OPEN_AI_KEYS: {} },
 ]) {
   test(`configure(${JSON.stringify(config)}) throws at once`, () => {

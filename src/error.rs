@@ -147,6 +147,13 @@ impl Error {
         self
     }
 
+    /// The same for one who does not listen.
+    #[must_use]
+    pub fn without_warnings(mut self) -> Self {
+        self.0.warnings = None;
+        self
+    }
+
     /// Adds what it is about before its message.
     #[must_use]
     pub fn behind(mut self, subject: &str) -> Self {

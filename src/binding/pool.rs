@@ -216,7 +216,7 @@ async fn run(
     match operation {
         Operation::CreateChat => {
             let request = chat_request(argument, drop_in()?, settings)?;
-            Ok(end(manager.serve(&request).await?, Reply::to_chat_result))
+            Ok(end(manager.complete(request).await?, Reply::to_chat_result))
         }
         Operation::CreateEmbeddings => {
             let request = embeddings_request(argument, drop_in()?, settings)?;
@@ -224,7 +224,10 @@ async fn run(
         }
         Operation::Chat => {
             let request = Request::new(Endpoint::Chat, argument, of_class()?, settings)?;
-            Ok(end(manager.serve(&request).await?, Reply::to_class_result))
+            Ok(end(
+                manager.complete(request).await?,
+                Reply::to_class_result,
+            ))
         }
         Operation::Embed => {
             let request = Request::new(Endpoint::Embeddings, argument, of_class()?, settings)?;

@@ -60,6 +60,8 @@ const FIELDS: &[&str] = &[
     "budget",
     "tenantWeights",
     "cacheAffinity",
+    "coalesce",
+    "batchWindowMs",
 ];
 
 /// The pool's name where none is given.
@@ -100,6 +102,10 @@ pub struct Settings {
     pub tenant_weights: HashMap<String, f64>,
     /// Whether prompts go where their prefix is probably cached.
     pub cache_affinity: bool,
+    /// Whether calls that ask for the same at the same time share one.
+    pub coalesce: bool,
+    /// How long a call for embeddings waits for others to go with it; zero for none.
+    pub batch_window: Duration,
 }
 
 /// What becomes of requests while Redis is away.
@@ -113,7 +119,7 @@ pub enum OnRedisDown {
 }
 
 /// The bounds of a call's phases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// To connect, TLS included.
     pub connect: Duration,
@@ -170,6 +176,8 @@ impl Settings {
             budget: Budget::default(),
             tenant_weights: HashMap::new(),
             cache_affinity: true,
+            coalesce: false,
+            batch_window: Duration::ZERO,
         })
     }
 
@@ -278,6 +286,11 @@ impl Settings {
             },
         )?;
         object.set("cacheAffinity", &mut self.cache_affinity, true, Field::flag)?;
+        object.set("coalesce", &mut self.coalesce, false, Field::flag)?;
+        let window = &mut self.batch_window;
+        object.set("batchWindowMs", window, Duration::ZERO, |window| {
+            window.milliseconds(0.0)
+        })?;
         object.set("prices", &mut self.prices, HashMap::new(), |prices| {
             by_name(prices, "an object of models and their prices", price_of)
         })

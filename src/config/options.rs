@@ -14,7 +14,7 @@ pub(super) const MOST_RETRIES: i32 = 100;
 const HIGHEST_PRIORITY: i32 = 1_000;
 
 /// The options of one call; what is `None` comes from the settings.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct CallOptions {
     /// Longest time to wait for room.
     pub max_wait: Option<Duration>,

@@ -141,7 +141,7 @@ fn a_wrong_setting_is_named_with_its_value_and_the_accepted_form() {
         ("[]", "`config` must be an object, got an array"),
         (
             r#"{"acounts": {}}"#,
-            "`config` has no field `acounts`; it has: accounts, redis, pool, onRedisDown, baseURL, maxWaitMs, maxRetries, timeoutsMs, modelAliases, modelGroups, prices, budget, tenantWeights, cacheAffinity",
+            "`config` has no field `acounts`; it has: accounts, redis, pool, onRedisDown, baseURL, maxWaitMs, maxRetries, timeoutsMs, modelAliases, modelGroups, prices, budget, tenantWeights, cacheAffinity, coalesce, batchWindowMs",
         ),
         (
             "{}",

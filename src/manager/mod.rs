@@ -4,6 +4,7 @@
 //! [`outcome`](crate::outcome) says what its answer means, and [`retry`] whether that is the end.
 
 mod arguments;
+mod coalesce;
 mod dropin;
 mod embedding;
 mod end;
@@ -51,6 +52,8 @@ pub use self::{
     streaming::Streaming,
 };
 use self::{
+    coalesce::UnderWay,
+    embedding::Batches,
     live::{Current, Live},
     serving::Answered,
     sharing::Sharing,
@@ -77,6 +80,9 @@ pub struct Manager {
     key_functions: Option<Arc<dyn KeyFunctions>>,
     scheduler: Arc<Scheduler>,
     books: Arc<Books>,
+    chats: Arc<UnderWay<Reply>>,
+    embeds: Arc<UnderWay<Embedded>>,
+    batches: Batches,
     closed: AtomicBool,
     in_flight: AtomicUsize,
     idle: Notify,
@@ -111,6 +117,9 @@ impl Manager {
             key_functions: None,
             scheduler,
             books,
+            chats: Arc::default(),
+            embeds: Arc::default(),
+            batches: Batches::default(),
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -269,6 +278,17 @@ pub enum Served {
     Reply(Reply),
     /// One that comes in events.
     Stream(Box<Streaming>),
+}
+
+impl Served {
+    /// The reply to a request that does not stream.
+    fn into_reply(self) -> Result<Reply> {
+        match self {
+            Served::Reply(reply) => Ok(reply),
+            // Only who asks for a stream is given one.
+            Served::Stream(_) => Err(Error::new(Code::Upstream, "a stream that nobody asked for")),
+        }
+    }
 }
 
 /// Counts a request as in flight for as long as it lives.

@@ -43,6 +43,8 @@ pub struct Reply {
     /// What those who listen should know; `None` where nobody listens, and then the drop-in results do not tell how the
     /// request was served.
     pub warnings: Option<Vec<Warning>>,
+    /// Whether the call was made for another one that asked for the same.
+    pub coalesced: bool,
 }
 
 impl Reply {
@@ -126,14 +128,18 @@ impl Reply {
     }
 
     pub(super) fn served(&self) -> Value {
-        served_json(&Facts {
+        let mut served = served_json(&Facts {
             account: &self.account,
             waited: self.waited,
             attempts: &self.attempts,
             usage: self.usage,
             cost: self.cost,
             request_id: self.request_id.as_deref(),
-        })
+        });
+        if self.coalesced {
+            served["coalesced"] = true.into();
+        }
+        served
     }
 
     fn embeddings(&self) -> Vec<&str> {
@@ -266,6 +272,7 @@ mod tests {
             attempts: Vec::new(),
             request_id: Some("req_1".into()),
             warnings: None,
+            coalesced: false,
         }
     }
 

@@ -363,6 +363,7 @@ impl Manager {
             waited: trail.waited,
             attempts: mem::take(&mut trail.attempts),
             warnings: None,
+            coalesced: false,
         }
     }
 

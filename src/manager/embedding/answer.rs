@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::body::Body;
+use crate::body::{Body, quoted};
 
 /// Bytes of a 32-bit float.
 const WIDTH: usize = 4;
@@ -74,6 +74,14 @@ impl<'a> Vector<'a> {
         }
         let Text(text) = serde_json::from_str(json).ok()?;
         Some(Vector::Base64(text))
+    }
+
+    /// As it came.
+    pub(super) fn as_json(&self) -> String {
+        match self {
+            Vector::Base64(text) => quoted(text),
+            Vector::Json(json) => (*json).to_owned(),
+        }
     }
 
     /// How many numbers it has; `None` where it holds something else.

@@ -60,6 +60,43 @@ pub(super) enum Whole {
     Json(Bytes),
 }
 
+impl Whole {
+    /// Some of the inputs out of so many, which used so much.
+    pub(super) fn share(
+        &self,
+        inputs: &Range<usize>,
+        all: usize,
+        usage: Option<&Usage>,
+    ) -> Result<Self> {
+        match self {
+            Whole::Floats {
+                head,
+                dimensions,
+                floats,
+            } => {
+                let mut head = Body::parse(head).map_err(|_| no_embeddings())?;
+                set_usage(&mut head, usage);
+                Ok(Whole::Floats {
+                    head: head.to_json(),
+                    dimensions: *dimensions,
+                    floats: floats[inputs.start * dimensions..inputs.end * dimensions].to_vec(),
+                })
+            }
+            Whole::Json(body) => {
+                let Answer { mut head, vectors } =
+                    parse(body, &(0..all)).ok_or_else(no_embeddings)?;
+                let mut data = Data::default();
+                for vector in &vectors[inputs.clone()] {
+                    data.push(&vector.as_json());
+                }
+                set_usage(&mut head, usage);
+                head.set("data", data.finish());
+                Ok(Whole::Json(Bytes::from(head.to_json())))
+            }
+        }
+    }
+}
+
 impl Assembly {
     pub(super) fn new(form: Form, inputs: usize) -> Self {
         Assembly {
@@ -143,10 +180,7 @@ impl Assembly {
         };
         let mut head = Body::parse(&head).map_err(|_| no_embeddings())?;
         if self.parts.len() > 1 {
-            match usage {
-                Some(usage) => head.set("usage", usage_json(usage)),
-                None => drop(head.remove("usage")),
-            }
+            set_usage(&mut head, usage);
         }
         let bodies = |part: &Part| matches!(part.content, Content::Body(_));
         match self.dimensions.filter(|_| !self.parts.iter().any(bodies)) {
@@ -172,34 +206,25 @@ impl Assembly {
 
     /// All embeddings as JSON.
     fn data(&self) -> Result<String> {
-        let mut json = String::from("[");
-        let mut push = |index: usize, text: &str| {
-            let comma = if index == 0 { "" } else { "," };
-            let _ = write!(
-                json,
-                r#"{comma}{{"object":"embedding","index":{index},"embedding":{text}}}"#
-            );
-        };
+        let mut data = Data::default();
         for part in &self.parts {
-            let indices = part.inputs.clone();
             match &part.content {
                 Content::Floats(_) => {
                     let dimensions = self.dimensions.unwrap_or_default();
-                    for index in indices {
+                    for index in part.inputs.clone() {
                         let at = index * dimensions;
-                        push(index, &numbers_json(&self.floats[at..at + dimensions]));
+                        data.push(&numbers_json(&self.floats[at..at + dimensions]));
                     }
                 }
                 Content::Body(body) => {
                     let answer = parse(body, &part.inputs).ok_or_else(no_embeddings)?;
-                    for (index, vector) in indices.zip(&answer.vectors) {
-                        push(index, &self.as_wanted(vector));
+                    for vector in &answer.vectors {
+                        data.push(&self.as_wanted(vector));
                     }
                 }
             }
         }
-        json.push(']');
-        Ok(json)
+        Ok(data.finish())
     }
 
     /// An embedding as JSON, in the form that the caller wants.
@@ -214,10 +239,31 @@ impl Assembly {
             (Vector::Json(_), Form::Base64) => floats().map(|floats| quoted(&to_base64(&floats))),
             _ => None,
         }
-        .unwrap_or_else(|| match vector {
-            Vector::Base64(text) => quoted(text),
-            Vector::Json(json) => (*json).to_owned(),
-        })
+        .unwrap_or_else(|| vector.as_json())
+    }
+}
+
+/// A list of embeddings in OpenAI's shape, as it grows.
+#[derive(Debug, Default)]
+struct Data {
+    json: String,
+    count: usize,
+}
+
+impl Data {
+    fn push(&mut self, embedding: &str) {
+        let before = if self.count == 0 { '[' } else { ',' };
+        let index = self.count;
+        let _ = write!(
+            self.json,
+            r#"{before}{{"object":"embedding","index":{index},"embedding":{embedding}}}"#
+        );
+        self.count += 1;
+    }
+
+    fn finish(mut self) -> String {
+        self.json.push_str(if self.count == 0 { "[]" } else { "]" });
+        self.json
     }
 }
 
@@ -230,11 +276,17 @@ fn numbers_json(floats: &[f32]) -> String {
     json!(floats.iter().copied().map(f64::from).collect::<Vec<_>>()).to_string()
 }
 
-fn usage_json(usage: &Usage) -> String {
-    format!(
-        r#"{{"prompt_tokens":{},"total_tokens":{}}}"#,
-        usage.input_tokens, usage.total_tokens
-    )
+fn set_usage(head: &mut Body<'_>, usage: Option<&Usage>) {
+    match usage {
+        Some(usage) => head.set(
+            "usage",
+            format!(
+                r#"{{"prompt_tokens":{},"total_tokens":{}}}"#,
+                usage.input_tokens, usage.total_tokens
+            ),
+        ),
+        None => drop(head.remove("usage")),
+    }
 }
 
 fn no_embeddings() -> Error {

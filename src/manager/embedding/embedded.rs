@@ -5,8 +5,9 @@ use std::{ops::Range, time::Duration};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{assembly::Whole, form::Form};
+use super::{apportion::apportion, assembly::Whole, form::Form};
 use crate::{
+    error::Result,
     manager::{End, Reply},
     usage::Usage,
     warning::Warning,
@@ -20,6 +21,8 @@ pub struct Embedded {
     pub(super) whole: Whole,
     /// At least one, in the order of the inputs; their bodies are in `whole`.
     pub(super) parts: Vec<(Range<usize>, Reply)>,
+    /// How many calls the request was for, where it was for several: this is the share of one of them.
+    pub(super) merged_calls: Option<usize>,
     /// What those who listen should know; `None` where nobody listens.
     pub(super) warnings: Option<Vec<Warning>>,
 }
@@ -44,6 +47,53 @@ impl Embedded {
         }
         json.push('}');
         self.end(json)
+    }
+
+    /// The same for one who has joined the call: its events are told once, by whoever made it.
+    pub(in crate::manager) fn coalesced(mut self) -> Self {
+        for (_, reply) in &mut self.parts {
+            reply.coalesced = true;
+        }
+        self.warnings = None;
+        self
+    }
+
+    /// The share of one of several calls, at its place among their weights; the events of all are told once, by the first.
+    pub(super) fn share(
+        &self,
+        place: usize,
+        inputs: &Range<usize>,
+        weights: &[u64],
+    ) -> Result<Self> {
+        if weights.len() == 1 {
+            return Ok(self.clone());
+        }
+        let all = self.reply();
+        let part_of = |sum: u64| apportion(sum, weights)[place];
+        let usage = all.usage.map(|usage| Usage {
+            input_tokens: part_of(usage.input_tokens),
+            cached_input_tokens: part_of(usage.cached_input_tokens),
+            cache_write_tokens: part_of(usage.cache_write_tokens),
+            output_tokens: part_of(usage.output_tokens),
+            total_tokens: part_of(usage.total_tokens),
+        });
+        let tokens_used = part_of(all.tokens_used);
+        let part = tokens_used as f64 / all.tokens_used.max(1) as f64;
+        let reply = Reply {
+            body: Bytes::new(),
+            usage,
+            tokens_used,
+            cost: all.cost.map(|cost| cost * part),
+            ..all
+        };
+        Ok(Embedded {
+            form: self.form,
+            inputs: inputs.len(),
+            whole: self.whole.share(inputs, self.inputs, usage.as_ref())?,
+            parts: vec![(0..inputs.len(), reply)],
+            merged_calls: Some(weights.len()),
+            warnings: self.warnings.clone().filter(|_| place == 0),
+        })
     }
 
     /// Adds where the numbers belong; `json` is an object.
@@ -102,6 +152,9 @@ impl Embedded {
         let choice = first.served();
         served["because"] = choice["because"].clone();
         served["candidates"] = choice["candidates"].clone();
+        if let Some(calls) = self.merged_calls {
+            served["mergedCalls"] = calls.into();
+        }
         if self.parts.len() > 1 {
             let parts = self.parts.iter().map(|(inputs, reply)| {
                 let mut part = reply.served();

@@ -3,7 +3,7 @@
 use crate::{body::Body, models};
 
 /// What a caller gets in the place of each `embedding`, by its `encoding_format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Form {
     /// A list of numbers: `'float'`, or nothing named.
     Numbers,

@@ -23,10 +23,21 @@ pub(super) struct Inputs {
     pub(super) form: Form,
     /// The body without its inputs.
     rest: String,
+    /// Where they stand in the body of `whole`, all together.
+    all: Range<usize>,
     /// Where each input stands in the body of `whole`; nothing where there is one, which is no list, or none that OpenAI takes.
     spans: Vec<Range<usize>>,
     /// The size of each; nothing where OpenAI does not take them.
     sizes: Vec<Estimate>,
+}
+
+/// What requests must have in common for their inputs to go together: the rest of their bodies, how they are given back, and whether
+/// they are texts, which do not go with tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Kin {
+    rest: String,
+    form: Form,
+    are_texts: bool,
 }
 
 impl Inputs {
@@ -64,9 +75,86 @@ impl Inputs {
             whole,
             form,
             rest,
+            all: at..at + raw.len(),
             spans,
             sizes,
         })
+    }
+
+    /// The inputs of requests that are kin, one after the other; of at least one.
+    pub(super) fn merged(mut members: Vec<Self>) -> Self {
+        if members.len() == 1 {
+            return members.remove(0);
+        }
+        let (head, tail) = with_input(&members[0].rest);
+        let mut body = head.into_bytes();
+        let start = body.len();
+        let mut spans = Vec::new();
+        let mut sizes = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            body.push(if index == 0 { b'[' } else { b',' });
+            let from = member.items(&(0..member.len()));
+            let moved = body.len();
+            let own = std::slice::from_ref(&member.all);
+            let own = if member.spans.is_empty() {
+                own
+            } else {
+                &member.spans
+            };
+            spans.extend(
+                own.iter()
+                    .map(|span| moved + span.start - from.start..moved + span.end - from.start),
+            );
+            body.extend_from_slice(&member.whole.body[from]);
+            sizes.extend_from_slice(&member.sizes);
+        }
+        body.push(b']');
+        let all = start..body.len();
+        body.extend_from_slice(tail.as_bytes());
+        let first = members.remove(0);
+        Inputs {
+            whole: Request {
+                body: Bytes::from(body),
+                counted: sum(&sizes),
+                ..first.whole
+            },
+            all,
+            spans,
+            sizes,
+            ..first
+        }
+    }
+
+    /// The request for all of them.
+    pub(super) fn request(&self) -> &Request {
+        &self.whole
+    }
+
+    /// `None` where OpenAI does not take them: then they must not go with others.
+    pub(super) fn kin(&self) -> Option<Kin> {
+        if self.sizes.is_empty() {
+            return None;
+        }
+        let first = self.items(&(0..1)).start;
+        Some(Kin {
+            rest: self.rest.clone(),
+            form: self.form,
+            are_texts: self.whole.body.get(first) == Some(&b'"'),
+        })
+    }
+
+    /// The tokens of all, as OpenAI will state them.
+    pub(super) fn prompt_tokens(&self) -> u64 {
+        self.sizes.iter().map(|size| size.prompt_tokens).sum()
+    }
+
+    /// Where some of them stand in the body, with what separates them.
+    fn items(&self, inputs: &Range<usize>) -> Range<usize> {
+        match self.spans.get(inputs.clone()) {
+            Some([first, .., last]) => first.start..last.end,
+            Some([only]) => only.clone(),
+            _ => self.all.clone(),
+        }
     }
 
     /// How many there are, as far as parts go: one that is no list is one.
@@ -88,8 +176,7 @@ impl Inputs {
             return self.whole.clone();
         }
         let (head, tail) = with_input(&self.rest);
-        // What stands between neighbours in the body is what separates them here.
-        let span = self.spans[inputs.start].start..self.spans[inputs.end - 1].end;
+        let span = self.items(inputs);
         let mut body = Vec::with_capacity(head.len() + span.len() + tail.len() + 2);
         body.extend_from_slice(head.as_bytes());
         body.push(b'[');
@@ -188,4 +275,109 @@ pub(super) async fn read(request: Request) -> Result<Inputs> {
         .await
         // The closure does not panic; a runtime that is shutting down drops it, and then nobody waits for the answer.
         .unwrap_or_else(|_| Err(Error::new(Code::Closed, "the process is ending")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{CallOptions, Settings},
+        tokens::Endpoint,
+    };
+
+    fn inputs(json: &str) -> Inputs {
+        let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();
+        let options = CallOptions::default();
+        Inputs::read(Request::new(Endpoint::Embeddings, json.into(), options, &settings).unwrap())
+            .unwrap()
+    }
+
+    fn body(request: &Request) -> &str {
+        std::str::from_utf8(&request.body).unwrap()
+    }
+
+    #[test]
+    fn a_part_has_its_inputs_byte_for_byte_and_all_else() {
+        let own = inputs(r#"{"input" : [ "a\u0062" ,"]," , "\"x" ],"model":"own","n":1.0}"#);
+        assert_eq!((own.len(), own.form), (3, Form::Numbers));
+        assert_eq!(
+            body(&own.part(&(0..2))),
+            r#"{"model":"own","n":1.0,"input":["a\u0062" ,"],"]}"#
+        );
+        assert_eq!(
+            body(&own.part(&(2..3))),
+            r#"{"model":"own","n":1.0,"input":["\"x"]}"#
+        );
+        // In one it goes as it came.
+        assert!(body(&own.part(&(0..3))).starts_with(r#"{"input" : [ "#));
+        let openais = inputs(r#"{"input":[[1,2],[3]],"model":"text-embedding-3-small"}"#);
+        assert_eq!(
+            body(&openais.part(&(1..2))),
+            r#"{"model":"text-embedding-3-small","encoding_format":"base64","input":[[3]]}"#
+        );
+    }
+
+    #[test]
+    fn a_part_is_counted_as_its_body_would_be() {
+        let all = inputs(r#"{"model":"own","input":["one","two words",""]}"#);
+        for part in [0..3, 0..2, 1..3] {
+            let request = all.part(&part);
+            let encoding = models::encoding("own");
+            let counted = tokens::estimate(Endpoint::Embeddings, body(&request), encoding);
+            assert_eq!(request.counted, Some(counted.unwrap()));
+        }
+    }
+
+    #[test]
+    fn merged_inputs_are_those_of_all_one_after_the_other() {
+        let rest = r#""model":"own""#;
+        let members = [r#""a""#, r#"[ "b", "c" ]"#, r#"["d"]"#];
+        let members = members.map(|input| inputs(&format!(r#"{{{rest},"input":{input}}}"#)));
+        assert!(
+            members
+                .windows(2)
+                .all(|pair| pair[0].kin() == pair[1].kin())
+        );
+        let merged = Inputs::merged(members.to_vec());
+        assert_eq!(
+            body(merged.request()),
+            r#"{"model":"own","input":["a","b", "c","d"]}"#
+        );
+        assert_eq!(
+            body(&merged.part(&(1..3))),
+            r#"{"model":"own","input":["b", "c"]}"#
+        );
+        assert_eq!(
+            body(&merged.part(&(3..4))),
+            r#"{"model":"own","input":["d"]}"#
+        );
+        assert_eq!(merged.prompt_tokens(), 4);
+    }
+
+    #[test]
+    fn what_openai_does_not_take_stays_in_one_and_alone() {
+        for input in [
+            "[]",
+            "null",
+            r#"["a",1]"#,
+            r#"["a",["b"]]"#,
+            "[null]",
+            "{}",
+            "7",
+        ] {
+            let json = format!(r#"{{"model":"own","input":{input},"x":0}}"#);
+            let settings = Settings::parse(r#"{"accounts":{"a":"k"}}"#).unwrap();
+            let Ok(request) = Request::new(
+                Endpoint::Embeddings,
+                json,
+                CallOptions::default(),
+                &settings,
+            ) else {
+                continue;
+            };
+            let odd = Inputs::read(request).unwrap();
+            assert_eq!((odd.len(), odd.kin()), (1, None), "{input}");
+            assert_eq!(odd.tokens(), [0]);
+        }
+    }
 }

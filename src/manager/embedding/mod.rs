@@ -1,10 +1,13 @@
 //! Embeddings of any number of inputs.
 //!
 //! [`inputs`] takes a request apart, [`packing`] decides which inputs go together, [`parts`] serves them side by side, [`assembly`] puts
-//! together what comes back, and [`embedded`] is what the caller gets.
+//! together what comes back, and [`embedded`] is what the caller gets. A [`batch`] joins calls before all that, and divides what comes
+//! back by [`apportion`].
 
 mod answer;
+mod apportion;
 mod assembly;
+mod batch;
 mod embedded;
 mod form;
 mod inputs;
@@ -13,35 +16,30 @@ mod parts;
 
 use tokio::time::Instant;
 
+pub(super) use self::batch::Batches;
 pub use self::embedded::Embedded;
-use self::parts::Call;
-use std::sync::Arc;
-
-use super::{InFlight, Manager, Request};
+use self::{inputs::Inputs, parts::Call};
+use super::{Manager, Request};
 use crate::error::Result;
 
 impl Manager {
     /// Embeds all inputs of a request, in as many requests as that takes.
-    pub async fn embed(self: &Arc<Self>, mut request: Request) -> Result<Embedded> {
-        let _in_flight = InFlight::enter(self)?;
+    async fn embed_one(&self, request: Request) -> Result<Embedded> {
+        self.embed_inputs(&inputs::read(request).await?).await
+    }
+
+    async fn embed_inputs(&self, inputs: &Inputs) -> Result<Embedded> {
         let current = self.live.current();
-        let timeouts = request.options.timeouts;
-        let total = timeouts.unwrap_or(current.settings.timeouts).total;
-        let deadline = Instant::now() + total;
-        let observed = std::mem::take(&mut request.options.observed);
-        let embedded = match inputs::read(request).await {
-            Ok(inputs) => {
-                let call = Call {
-                    manager: self,
-                    current: &current,
-                    inputs: &inputs,
-                    deadline,
-                };
-                call.run().await
-            }
-            Err(error) => Err(error),
+        let options = &inputs.request().options;
+        let timeouts = options.timeouts.unwrap_or(current.settings.timeouts);
+        let call = Call {
+            manager: self,
+            current: &current,
+            inputs,
+            deadline: Instant::now() + timeouts.total,
         };
-        if !observed {
+        let embedded = call.run().await;
+        if !options.observed {
             return embedded;
         }
         let warnings = self.scheduler.take_warnings();

@@ -16,7 +16,7 @@ use crate::{
     attempt::Attempt,
     error::{Code, Error, Result},
     manager::{
-        Manager, Reply, Request,
+        Manager, Reply,
         live::Current,
         serving::{Answered, allowed},
         trail::Trail,
@@ -139,6 +139,7 @@ impl Call<'_> {
             inputs: count,
             whole: assembly.finish(usage.as_ref())?,
             parts,
+            merged_calls: None,
             warnings: None,
         })
     }
@@ -167,7 +168,7 @@ impl Call<'_> {
 
     /// What the accounts are known to take. Where the books cannot be read, only OpenAI's bounds are known: asking for room says more.
     async fn bounds(&self) -> Result<Bounds> {
-        let request: Request = self.inputs.part(&(0..self.inputs.len()));
+        let request = self.inputs.request();
         let accounts = allowed(request.options.accounts.as_deref(), &self.current.settings)?;
         let scheduler = &self.manager.scheduler;
         let standings = scheduler.standings(&request.model_group, Cost::NOTHING);
