@@ -37,6 +37,13 @@ function assertServed(ends, count) {
   )
 }
 
+/** A manager of this process. */
+function manager(t, config) {
+  const manager = new RequestManager(config)
+  t.after(() => manager.close())
+  return manager
+}
+
 /**
  * Without common books, processes would be refused as often as served. A few 429s are in order: the server's buckets begin to refill with
  * the first request that arrives, ours with the first booking, and a slow machine takes its time in between.
@@ -47,7 +54,7 @@ function assertFewRefused({ refused, admitted }) {
 
 describe('processes of a pool', { concurrency: 3 }, () => {
   test('share the limits of their accounts: more than fits is sent later, and next to nothing is refused', async (t) => {
-    const { port } = await startRedisServer(t)
+    const { target, port } = await startRedisServer(t)
     // 600 at once, and 10 a second after that: each process alone would send more than is left by the others.
     const { simulator, config } = await startUpstream(t, { acme: 360, globex: 240 })
     const shared = { ...config, redis: `redis://127.0.0.1:${port}` }
@@ -60,6 +67,14 @@ describe('processes of a pool', { concurrency: 3 }, () => {
     const { redis } = await processes[0].status({ model: CHAT.model })
     assert.equal(redis.server, `redis at 127.0.0.1:${port}`)
     assert.equal(redis.away, null)
+    // To the token: what all have used, as their answers say, is what the counters hold, and the usage of the pool.
+    const used = ends.reduce((sum, { tokens }) => sum + tokens, 0)
+    await Promise.all(processes.map((one) => one.close()))
+    const [row] = await manager(t, shared).usage({ by: [] })
+    assert.deepEqual([row.requests, row.totalTokens], [640, used])
+    const counter = async (key) => Number((await ask(target, 'GET', key)).split('\r\n')[1])
+    assert.equal(await counter('chat:tokensUsed'), used)
+    assert.equal((await counter('acme:tokensUsed')) + (await counter('globex:tokensUsed')), used)
   })
 
   test('share limits that only the answers tell', async (t) => {

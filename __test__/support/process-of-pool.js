@@ -7,17 +7,23 @@ const { RequestManager } = require('../..')
 
 let manager
 
-/** So many chats, some at the same time; resolves to how many were served, and to the errors of the others. */
+/** So many chats, some at the same time; resolves to how many were served with how many tokens, and to the errors of the others. */
 async function chats({ params, options, count, atOnce }) {
   const errors = []
   let left = count
+  let tokens = 0
   const oneAfterTheOther = async () => {
     while (left-- > 0) {
-      await manager.chat(params, options).catch(({ code, message }) => errors.push({ code, message }))
+      await manager.chat(params, options).then(
+        ({ usage }) => {
+          tokens += usage.total_tokens
+        },
+        ({ code, message }) => errors.push({ code, message }),
+      )
     }
   }
   await Promise.all(Array.from({ length: atOnce }, oneAfterTheOther))
-  return { served: count - errors.length, errors }
+  return { served: count - errors.length, tokens, errors }
 }
 
 const TASKS = {
@@ -26,6 +32,7 @@ const TASKS = {
   },
   chats,
   status: (query) => manager.status(query),
+  close: () => manager.close(),
 }
 
 process.on('message', async ({ number, task, argument }) => {

@@ -31,9 +31,10 @@ async function startProcess(t, config) {
   }
   await run('open', config)
   return {
-    /** Makes so many chats, `atOnce` of them at the same time; resolves to `{ served, errors }`. */
+    /** Makes so many chats, `atOnce` of them at the same time; resolves to `{ served, tokens, errors }`. */
     chats: (count, params, { atOnce = count, ...options } = {}) => run('chats', { params, options, count, atOnce }),
     status: (query) => run('status', query),
+    close: () => run('close'),
     /** Ends it as a crash would. */
     kill: () => kill(child),
   }
