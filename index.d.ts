@@ -819,6 +819,13 @@ export declare class RequestManager {
    */
   usage(query?: UsageQuery): Promise<UsageRow[]>
   /**
+   * The pool as text for Prometheus: how it stands for a model (default `gpt-3.5-turbo`), and today's usage, which begins at zero with
+   * each day of UTC; with Redis that of all processes. Names begin with `openai_request_manager_`.
+   *
+   * @throws {RequestManagerError} `ERR_STORE` where the usage is in a Redis that is away
+   */
+  metrics(query?: { model?: string }): Promise<string>
+  /**
    * Changes settings while it runs, without dropping a request: what is in flight ends on the account, key and URL that it was sent with;
    * what waits goes on waiting, in its place, for the accounts and limits of then. A request fails only where no account that it may use
    * is left. An account whose label stays keeps its requests in flight, its sums and what is known of it; with another key

@@ -91,6 +91,7 @@ async function accepted() {
   for await (const chunk of stream) same<string | null | undefined>(chunk.choices[0].delta.content)
   same<Served>(stream.served)
   same<typeof fetch>(manager.fetch)
+  same<string>(await manager.metrics({ model: 'm' }))
   same<number>((await manager.request('/models')).status)
   same<string>((await manager.responses({ model: 'm', input: 'Hi' })).id)
   for await (const event of await manager.responses({ model: 'm', stream: true })) same<string>(event.type)

@@ -9,7 +9,11 @@ const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
 const { makeFetch } = require('./fetch.js')
 const { changeWithFunctions } = require('./key-functions.js')
+const { metricsText } = require('./metrics.js')
 const { readAnswer } = require('./stream.js')
+
+/** As for the native side. */
+const DEFAULT_MODEL = 'gpt-3.5-turbo'
 
 /** Several accounts used as one; see index.d.ts. */
 class RequestManager {
@@ -62,6 +66,14 @@ class RequestManager {
     const { from, to, ...rest } = query
     const days = { from: momentOf('query.from', from), to: momentOf('query.to', to) }
     return JSON.parse(await run(this.#pool, 'usage', 'query', { ...rest, ...days }))
+  }
+
+  async metrics({ model = DEFAULT_MODEL } = {}) {
+    const [status, usage] = await Promise.all([
+      this.status({ model }),
+      this.usage({ by: ['account', 'model', 'type'] }),
+    ])
+    return metricsText(status, usage, model)
   }
 
   async update(changes, options) {
