@@ -206,7 +206,8 @@ impl Settings {
         })
     }
 
-    fn known(&self, label: &str) -> Option<&Arc<Account>> {
+    /// The account of this label, if there is one.
+    pub fn known(&self, label: &str) -> Option<&Arc<Account>> {
         self.accounts
             .iter()
             .find(|account| &*account.label == label)

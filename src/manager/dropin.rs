@@ -142,6 +142,7 @@ fn finish(
         body: Bytes::from(json),
         streams: streaming.streams,
         hides_usage: streaming.hides_usage,
+        names: Vec::new(),
         route: None,
         options,
         counted: None,

@@ -112,6 +112,8 @@ pub(super) struct Chunk<'a> {
 #[derive(Deserialize)]
 pub(super) struct Response {
     #[serde(default)]
+    pub(super) id: Option<String>,
+    #[serde(default)]
     pub(super) usage: Option<Usage>,
     #[serde(default)]
     pub(super) service_tier: Option<String>,

@@ -3,6 +3,7 @@
 //! This is the only place that repeats anything. The scheduler says who may send and when, the client makes one call,
 //! [`outcome`](crate::outcome) says what its answer means, and [`retry`] whether that is the end.
 
+mod answered;
 mod arguments;
 mod coalesce;
 mod dropin;
@@ -15,6 +16,7 @@ mod failure;
 mod keys;
 mod live;
 mod look;
+mod made;
 mod metered;
 mod passing;
 mod prefix;
@@ -41,6 +43,15 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use self::{
+    answered::Answered,
+    coalesce::UnderWay,
+    embedding::Batches,
+    live::{Current, Live},
+    made::Made,
+    sharing::Sharing,
+    trail::Trail,
+};
 pub use self::{
     arguments::{Need, Recorded},
     dropin::{DEFAULT_CHAT_MODEL, DEFAULT_EMBEDDINGS_MODEL, chat_request, embeddings_request},
@@ -50,14 +61,6 @@ pub use self::{
     reply::{Reply, error_json},
     request::Request,
     streaming::Streaming,
-};
-use self::{
-    coalesce::UnderWay,
-    embedding::Batches,
-    live::{Current, Live},
-    serving::Answered,
-    sharing::Sharing,
-    trail::Trail,
 };
 use crate::{
     books::{Books, Clock, Shelf},
@@ -80,6 +83,7 @@ pub struct Manager {
     key_functions: Option<Arc<dyn KeyFunctions>>,
     scheduler: Arc<Scheduler>,
     books: Arc<Books>,
+    made: Made,
     chats: Arc<UnderWay<Reply>>,
     embeds: Arc<UnderWay<Embedded>>,
     batches: Batches,
@@ -93,8 +97,8 @@ impl Manager {
     /// without one it keeps them in memory.
     pub fn new(settings: Settings, target: Option<&RedisTarget>) -> Result<Self> {
         let groups = Arc::new(QuotaGroups::default());
-        let (store, shelf, sharing): (Arc<dyn Store>, _, _) = match target {
-            None => (Arc::new(MemoryStore::new()), None, None),
+        let (store, shelf, sharing, made): (Arc<dyn Store>, _, _, _) = match target {
+            None => (Arc::new(MemoryStore::new()), None, None, None),
             Some(target) => {
                 let connection = crate::redis::shared(target)?;
                 let pool = &settings.pool;
@@ -104,8 +108,9 @@ impl Manager {
                     connection: connection.clone(),
                     key_prefix: target.key_prefix.clone(),
                 };
+                let made = (connection.clone(), pool.clone());
                 let sharing = Sharing::new(connection, pool);
-                (Arc::new(store), Some(shelf), Some(sharing))
+                (Arc::new(store), Some(shelf), Some(sharing), Some(made))
             }
         };
         let books = Arc::new(Books::new(&settings.pool, Clock::new(unix_ms), shelf));
@@ -117,6 +122,7 @@ impl Manager {
             key_functions: None,
             scheduler,
             books,
+            made: Made::new(made),
             chats: Arc::default(),
             embeds: Arc::default(),
             batches: Batches::default(),

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 
-use super::request::{Request, names, streaming, wrong};
+use super::{
+    made::named_by,
+    request::{Request, names, streaming, wrong},
+};
 use crate::{
     body::{Body, quoted},
     config::{Address, CallOptions, Field, Settings},
@@ -58,12 +61,19 @@ impl Request {
             // What should be JSON and is not goes on as well: the server says best what is wrong with it.
             let name = route.first_segment();
             let endpoint = Endpoint::Other;
-            return Ok(Request::of_route(route, endpoint, &name, body, options));
+            let named = named_by(endpoint, &route.path, None);
+            return Ok(Request::of_route(
+                route, endpoint, &name, named, body, options,
+            ));
         };
         let requested = fields.get::<String>("model");
         let Some(requested) = requested.filter(|model| !model.is_empty()) else {
             let name = route.first_segment();
-            return Ok(Request::of_route(route, endpoint, &name, body, options));
+            let named = named_by(endpoint, &route.path, Some(&fields));
+            let body = body.clone();
+            return Ok(Request::of_route(
+                route, endpoint, &name, named, body, options,
+            ));
         };
         let model = settings.sent_model(&requested);
         if model != requested {
@@ -78,6 +88,7 @@ impl Request {
             model,
             model_group,
             body: changed.map_or_else(|| body.clone(), Bytes::from),
+            names: named_by(endpoint, &route.path, Some(&fields)),
             streams: streams.streams,
             hides_usage: streams.hides_usage,
             route: Some(route),
@@ -90,6 +101,7 @@ impl Request {
         route: Route,
         endpoint: Endpoint,
         name: &str,
+        names: Vec<String>,
         body: Bytes,
         options: CallOptions,
     ) -> Self {
@@ -99,6 +111,7 @@ impl Request {
             model: "".into(),
             model_group: format!("{NO_MODEL}{name}").into(),
             body,
+            names,
             streams: false,
             hides_usage: false,
             route: Some(route),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::passing::Route;
+use super::{made::named_by, passing::Route};
 use crate::{
     body::{Body, quoted},
     config::{Account, CallOptions, Settings},
@@ -36,6 +36,8 @@ pub struct Request {
     pub streams: bool,
     /// Whether the event that tells the usage is ours alone: the caller did not ask for it.
     pub hides_usage: bool,
+    /// Ids of lasting things that it names: an account that has made one of them serves it.
+    pub names: Vec<String>,
     /// How it is passed on, where it came as an HTTP request.
     pub route: Option<Route>,
     /// What the caller set for this call.
@@ -86,6 +88,7 @@ impl Request {
         }
         let streaming = streaming(&mut body, endpoint, "params")?;
         let changed = (model != requested || streaming.hides_usage).then(|| body.to_json());
+        let named = named_by(endpoint, "", Some(&body));
         let (model, model_group) = names(model, settings);
         Ok(Request {
             endpoint,
@@ -95,6 +98,7 @@ impl Request {
             body: Bytes::from(changed.unwrap_or(json)),
             streams: streaming.streams,
             hides_usage: streaming.hides_usage,
+            names: named,
             route: None,
             options,
             counted: None,

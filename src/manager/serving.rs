@@ -5,8 +5,8 @@ use std::{mem, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    InFlight, Manager, Reply, Request,
-    event_stream::Events,
+    Manager, Reply, Request,
+    answered::{Answered, Begun},
     exchange::unspent,
     failure::{failed, gave_up},
     live::Current,
@@ -15,7 +15,7 @@ use super::{
     reply::request_id,
     retry::{Next, Tries},
     sending::Sent,
-    streaming::{self, Open, Streaming},
+    streaming,
     trail::Trail,
 };
 use crate::{
@@ -23,12 +23,12 @@ use crate::{
     books::{Amount, Counts, Entry, Grant, Reservation},
     client::{Answer, Failure},
     config::{Account, CallOptions, Settings},
-    error::{Code, Error, Result},
+    error::Result,
     headers::Reading,
     key::{ApiKey, CurrentKey},
     outcome::Verdict,
     quota::Cost,
-    scheduler::{Order, Permit, Settling, Slot, Want},
+    scheduler::{Order, Permit, Settling, Want},
     tokens::Estimate,
 };
 
@@ -48,56 +48,6 @@ pub(super) struct LastAttempt {
     pub(super) answer: Result<Answer, Failure>,
     /// What it was sent with.
     pub(super) key: ApiKey,
-}
-
-/// What a request is answered with.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant)] // Lives for one match; a box would cost an allocation a request.
-pub(super) enum Answered {
-    Whole(Reply),
-    Begun(Box<Begun>),
-}
-
-impl Answered {
-    /// The reply to a request that does not stream.
-    pub(super) fn into_reply(self) -> Result<Reply> {
-        match self {
-            Answered::Whole(reply) => Ok(reply),
-            // Only who asks for a stream is given one.
-            Answered::Begun(_) => Err(Error::new(Code::Upstream, "a stream that nobody asked for")),
-        }
-    }
-}
-
-/// An answer whose first event has come.
-#[derive(Debug)]
-pub(super) struct Begun {
-    events: Events,
-    served: streaming::Served,
-    estimate: Estimate,
-    reservation: Option<Reservation>,
-    slot: Option<Slot>,
-}
-
-impl Begun {
-    /// The stream that the caller reads.
-    pub(super) fn into_stream(
-        self,
-        request: Request,
-        current: Arc<Current>,
-        deadline: Instant,
-        in_flight: InFlight,
-    ) -> Streaming {
-        let open = Open {
-            request,
-            estimate: self.estimate,
-            current,
-            reservation: self.reservation,
-            slot: self.slot,
-            in_flight,
-        };
-        Streaming::new(self.events, self.served, deadline, open)
-    }
 }
 
 /// An attempt whose answer goes to the caller.
@@ -138,7 +88,10 @@ impl Manager {
                 requests: 1.0,
                 tokens: estimate.admission_tokens() as f64,
             },
-            accounts: allowed(options.accounts.as_deref(), settings)?,
+            accounts: match self.maker_of(request, settings).await {
+                Some(maker) => Some(vec![maker]),
+                None => allowed(options.accounts.as_deref(), settings)?,
+            },
             refused_by: Vec::new(),
             held: Vec::new(),
             prefix: wanted_prefix(request, estimate, settings),
@@ -333,6 +286,7 @@ impl Manager {
             requests_left,
             reservation,
         } = served;
+        self.made.note(request, &answer.body, &account.label);
         let cost = metered.cost(request, &call.current.settings.prices);
         let tokens_used = metered
             .usage

@@ -81,6 +81,8 @@ struct Tally {
     service_tier: Option<String>,
     /// US dollars; known at the end.
     cost: Option<f64>,
+    /// A response whose id has come.
+    made: Option<String>,
     /// Events with a part of an answer.
     parts: u64,
     has_finished: bool,
@@ -209,7 +211,14 @@ impl Streaming {
                 self.tally.is_done = true;
                 break;
             }
-            match self.tally.take(&event, hides_usage) {
+            let taken = self.tally.take(&event, hides_usage);
+            if let (Some(id), Some(open)) = (self.tally.made.take(), &self.open) {
+                open.in_flight
+                    .manager()
+                    .made
+                    .note_id(&id, &self.served.account);
+            }
+            match taken {
                 Taken::Delivered => events.push(event),
                 Taken::Hidden => {}
                 Taken::Error => return (events, Some(event)),
@@ -356,6 +365,7 @@ impl Tally {
         }
         self.parts += u64::from(chunk.kind.is_some_and(|kind| kind.ends_with(".delta")));
         if let Some(response) = chunk.response {
+            self.made = response.id;
             self.usage = response.usage.or(self.usage);
             self.service_tier = response.service_tier.or(self.service_tier.take());
         }

@@ -17,8 +17,9 @@ use crate::{
     error::{Code, Error, Result},
     manager::{
         Manager, Reply,
+        answered::Answered,
         live::Current,
-        serving::{Answered, allowed},
+        serving::allowed,
         trail::Trail,
         wanted::{GiveUp, Wanted},
     },

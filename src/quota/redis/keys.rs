@@ -44,6 +44,11 @@ pub fn settings_key(pool: &str) -> String {
     format!("orm:{{{}:settings}}", pool_name(pool))
 }
 
+/// The key under which a pool remembers who made something. Any slot will do.
+pub fn made_key(pool: &str, id: &str) -> String {
+    format!("orm:{}:made:{}", pool_name(pool), escaped(id))
+}
+
 /// A colon ends the pool's name, so that no pool can have the keys of another.
 fn pool_name(pool: &str) -> String {
     escaped(pool).replace(':', "%3A")

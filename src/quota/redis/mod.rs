@@ -25,4 +25,8 @@ pub(super) mod tests;
 mod wire;
 
 pub(super) use self::batch::Charge;
-pub use self::{away::Away, keys::settings_key, store::RedisStore};
+pub use self::{
+    away::Away,
+    keys::{made_key, settings_key},
+    store::RedisStore,
+};

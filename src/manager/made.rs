@@ -1,0 +1,216 @@
+//! Which account has made what later requests name: a response, a file, a batch is known to its own organization alone.
+//!
+//! Ids are remembered in this process, and in Redis for all processes of the pool. One that nobody remembers is sent anywhere.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::runtime::Handle;
+
+use super::{Manager, Request};
+use crate::{
+    body::Body,
+    config::Settings,
+    quota::redis::made_key,
+    redis::{Connection, cmd, from_redis_value},
+    tokens::Endpoint,
+};
+
+/// Ids remembered in this process; the oldest goes.
+const MOST: usize = 10_000;
+
+/// How long Redis remembers an id, in seconds: as long as OpenAI keeps responses.
+const KEPT_S: u64 = 30 * 86_400;
+
+/// What ids of lasting things begin with.
+const KINDS: [&str; 8] = [
+    "resp_", "conv_", "file-", "batch_", "vs_", "ftjob-", "upload_", "video_",
+];
+
+/// Fields of a body that name what an account has made.
+const FIELDS: [&str; 6] = [
+    "previous_response_id",
+    "conversation",
+    "input_file_id",
+    "training_file",
+    "validation_file",
+    "file_id",
+];
+
+/// The makers of what is remembered.
+#[derive(Debug)]
+pub(super) struct Made {
+    here: Mutex<Here>,
+    everywhere: Option<(Arc<Connection>, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Here {
+    labels: HashMap<Arc<str>, Arc<str>>,
+    /// Oldest first.
+    order: VecDeque<Arc<str>>,
+}
+
+impl Made {
+    /// Remembers for this process; in a Redis also for all others of a pool.
+    pub(super) fn new(everywhere: Option<(Arc<Connection>, String)>) -> Self {
+        Made {
+            here: Mutex::default(),
+            everywhere,
+        }
+    }
+
+    /// The label of the account that made something, if anybody remembers.
+    pub(super) async fn by(&self, id: &str) -> Option<Arc<str>> {
+        if let Some(label) = self.here().labels.get(id) {
+            return Some(label.clone());
+        }
+        let (connection, pool) = self.everywhere.as_ref()?;
+        let told = connection
+            .run(cmd("GET").arg(made_key(pool, id)))
+            .await
+            .ok()?;
+        let label: Option<String> = from_redis_value(told).ok()?;
+        let label: Arc<str> = label?.into();
+        self.remember(id, &label);
+        Some(label)
+    }
+
+    /// An account's answer to a request names what it has made.
+    pub(super) fn note(&self, request: &Request, body: &Bytes, label: &Arc<str>) {
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(default)]
+            id: Option<String>,
+        }
+        if !can_make(request.endpoint) {
+            return;
+        }
+        let named: Option<Named> = serde_json::from_slice(body).ok();
+        if let Some(id) = named.and_then(|named| named.id) {
+            self.note_id(&id, label);
+        }
+    }
+
+    /// An account has made this.
+    pub(super) fn note_id(&self, id: &str, label: &Arc<str>) {
+        if !is_lasting(id) || !self.remember(id, label) {
+            return;
+        }
+        // Nobody waits for Redis: without it the id is known here.
+        let (Some((connection, pool)), Ok(runtime)) = (&self.everywhere, Handle::try_current())
+        else {
+            return;
+        };
+        let mut set = cmd("SET");
+        set.arg(made_key(pool, id))
+            .arg(&**label)
+            .arg("EX")
+            .arg(KEPT_S);
+        let connection = connection.clone();
+        runtime.spawn(async move { connection.run(&set).await.map(drop) });
+    }
+
+    /// Whether it is new.
+    fn remember(&self, id: &str, label: &Arc<str>) -> bool {
+        let mut here = self.here();
+        let id: Arc<str> = id.into();
+        if here.labels.insert(id.clone(), label.clone()).is_some() {
+            return false;
+        }
+        here.order.push_back(id);
+        if here.order.len() > MOST
+            && let Some(oldest) = here.order.pop_front()
+        {
+            here.labels.remove(&oldest);
+        }
+        true
+    }
+
+    fn here(&self) -> MutexGuard<'_, Here> {
+        // A panic between two changes leaves an id that goes a little later or earlier.
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Manager {
+    /// The account that has made what a request names, where the caller did not choose one.
+    pub(super) async fn maker_of(
+        &self,
+        request: &Request,
+        settings: &Settings,
+    ) -> Option<Arc<str>> {
+        if request.options.accounts.is_some() {
+            return None;
+        }
+        for id in &request.names {
+            let maker = self.made.by(id).await;
+            // One that is not configured any more cannot be asked.
+            if let Some(maker) = maker.filter(|label| settings.known(label).is_some()) {
+                return Some(maker);
+            }
+        }
+        None
+    }
+}
+
+/// Whether requests to an endpoint and their answers can name something that lasts: those for chats and embeddings do not.
+fn can_make(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Responses | Endpoint::Other)
+}
+
+fn is_lasting(id: &str) -> bool {
+    KINDS.iter().any(|kind| id.starts_with(kind))
+}
+
+/// The ids of lasting things that a request names, in its path or its body.
+pub(super) fn named_by(endpoint: Endpoint, path: &str, body: Option<&Body<'_>>) -> Vec<String> {
+    if !can_make(endpoint) {
+        return Vec::new();
+    }
+    let in_path = path.split('/').map(str::to_owned);
+    let in_body = body.into_iter().flat_map(|body| {
+        FIELDS.iter().filter_map(|field| {
+            let text = body.get::<String>(field);
+            // A conversation can also be an object with its id.
+            text.or_else(|| Body::parse(body.raw(field)?).ok()?.get::<String>("id"))
+        })
+    });
+    in_path.chain(in_body).filter(|id| is_lasting(id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_in_paths_and_bodies() {
+        let body = r#"{"previous_response_id":"resp_1","conversation":{"id":"conv_2"},"user":"file-3","input_file_id":null}"#;
+        let body = Body::parse(body).unwrap();
+        assert_eq!(
+            named_by(Endpoint::Other, "/files/file-9/content", None),
+            ["file-9"]
+        );
+        assert_eq!(
+            named_by(Endpoint::Responses, "/responses", Some(&body)),
+            ["resp_1", "conv_2"]
+        );
+        assert!(named_by(Endpoint::Chat, "/resp_1", Some(&body)).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_goes() {
+        let made = Made::new(None);
+        for number in 0..=MOST {
+            made.note_id(&format!("resp_{number}"), &"a".into());
+        }
+        made.note_id("chatcmpl-1", &"a".into());
+        assert_eq!(made.by("resp_0").await, None);
+        assert_eq!(made.by("resp_1").await.as_deref(), Some("a"));
+        assert_eq!(made.by("chatcmpl-1").await, None);
+    }
+}
