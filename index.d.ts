@@ -723,6 +723,44 @@ export interface WaitEvent {
   candidates: Candidate[]
 }
 
+/** A message on the channel `openai-request-manager:attempt`: one for each attempt, published as {@link WaitEvent} is. */
+export interface AttemptEvent {
+  /** Label of the account. */
+  account: string
+  outcome: Outcome
+  /** HTTP status; null where no answer came. */
+  status: number | null
+  /** Time spent waiting for room before it. @unit ms */
+  waitedMs: number
+  /** From sending to the end of the answer, or to the first event of a stream. @unit ms */
+  tookMs: number
+}
+
+/** A message on the channel `openai-request-manager:retry`: one for each attempt that another one followed. */
+export interface RetryEvent {
+  /** Label of the account that did not serve it. */
+  account: string
+  outcome: Outcome
+  /** Label of the account of the next attempt. */
+  next: string
+  /** Time spent waiting for room before that. @unit ms */
+  waitedMs: number
+}
+
+/** A message on the channel `openai-request-manager:block`: a limit refused an attempt, and nothing is sent on its lane for a time. */
+export interface BlockEvent {
+  /** Label of the account. */
+  account: string
+  status: number | null
+}
+
+/** A message on the channel `openai-request-manager:budget`: a call was turned away by `ERR_BUDGET`. */
+export interface BudgetEvent {
+  message: string
+  /** Until the next period. @unit ms */
+  retryAfterMs: number
+}
+
 /**
  * A message on the channel `openai-request-manager:warning` of `node:diagnostics_channel`: something to look into although no call
  * has failed. It is published once, at the end of the first call that starts with a subscriber; up to then the 64 latest of a

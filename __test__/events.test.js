@@ -182,3 +182,50 @@ test('a subscriber that throws does not harm the call; its error is an uncaught 
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { cwd })
   assert.deepEqual(stdout.trim().split('\n').sort(), ['next a', 'served a', 'uncaught mine'])
 })
+
+test('attempts, the repeats of them, and blocks are told with their accounts', async (t) => {
+  const simulator = await startSimulator({
+    accounts: [
+      { label: 'a', apiKey: 'sk-a', limits: { '*': { requestsPerMinute: 1 } } },
+      { label: 'b', apiKey: 'sk-b' },
+    ],
+  })
+  t.after(() => simulator.close())
+  const manager = new RequestManager({ accounts: { a: 'sk-a', b: 'sk-b' }, baseURL: simulator.baseURL })
+  const names = ['attempt', 'retry', 'block', 'budget']
+  const told = Object.fromEntries(names.map((name) => [name, listen(t, `openai-request-manager:${name}`)]))
+  // The limit is used up by somebody else.
+  await fetch(`${simulator.baseURL}/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer sk-a', 'content-type': 'application/json' },
+    body: JSON.stringify(CHAT),
+  })
+  await manager.chat(CHAT)
+  assert.deepEqual(
+    told.attempt.map(({ account, outcome, status }) => [account, outcome, status]),
+    [
+      ['a', 'limited', 429],
+      ['b', 'ok', 200],
+    ],
+  )
+  assert.ok(told.attempt.every(({ waitedMs, tookMs }) => waitedMs >= 0 && tookMs > 0))
+  assert.deepEqual(
+    told.retry.map(({ account, outcome, next }) => [account, outcome, next]),
+    [['a', 'limited', 'b']],
+  )
+  assert.deepEqual(told.block, [{ account: 'a', status: 429 }])
+  assert.deepEqual(told.budget, [])
+})
+
+test('a call that a budget turns away is told', async (t) => {
+  const simulator = await startSimulator({ accounts: [{ label: 'a', apiKey: 'sk-a' }] })
+  t.after(() => simulator.close())
+  const accounts = [{ label: 'a', apiKey: 'sk-a', budget: { tokensPerDay: 1 } }]
+  const manager = new RequestManager({ accounts, baseURL: simulator.baseURL })
+  await manager.chat(CHAT)
+  const told = listen(t, 'openai-request-manager:budget')
+  await assert.rejects(manager.chat(CHAT), { code: 'ERR_BUDGET' })
+  assert.equal(told.length, 1)
+  assert.match(told[0].message, /a has spent its budget/)
+  assert.ok(told[0].retryAfterMs > 0)
+})
