@@ -975,7 +975,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_TOO_LARGE`: larger than every account's limit, or an input to embed longer than its model takes
    * - `ERR_BUDGET`: every account that may be used has spent its budget, or the pool's; see `retryAfterMs`
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
-   * - `ERR_TIMEOUT`: longer than `timeoutsMs.total`
+   * - `ERR_TIMEOUT`: longer than `timeoutsMs` allows; see `phase`
    * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
    * - `ERR_STORE`: Redis did not answer, or refused, and the pool has `onRedisDown: 'fail'`
    * - `ERR_CLOSED`: the manager was closed
@@ -1003,6 +1003,8 @@ export declare class RequestManagerError extends Error {
   attempts: Attempt[]
   /** When the same request could succeed. @unit ms */
   retryAfterMs?: number
+  /** Of `ERR_TIMEOUT`, what took too long: no answer, a pause in one, or the whole call. */
+  phase?: 'firstByte' | 'idle' | 'total'
 }
 
 /**

@@ -15,7 +15,7 @@ class RequestManagerError extends Error {
     Object.defineProperty(this, brand, { value: true })
     this.code = facts.code
     this.attempts = facts.attempts ?? []
-    for (const name of ['status', 'error', 'headers', 'requestId', 'retryAfterMs']) {
+    for (const name of ['status', 'error', 'headers', 'requestId', 'retryAfterMs', 'phase']) {
       if (facts[name] != null) this[name] = facts[name]
     }
   }

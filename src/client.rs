@@ -58,6 +58,17 @@ pub enum Failure {
     Cut(String),
 }
 
+impl Failure {
+    /// The phase that took longer than the timeouts allow, if that is why.
+    pub fn phase(&self) -> Option<&'static str> {
+        match self {
+            Failure::FirstByte(_) => Some("firstByte"),
+            Failure::Idle(_) => Some("idle"),
+            Failure::Connect(_) | Failure::Cut(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -103,6 +103,7 @@ struct Facts {
     last_answer: Option<LastAnswer>,
     attempts: Vec<Attempt>,
     retry_after: Option<Duration>,
+    phase: Option<&'static str>,
     warnings: Option<Vec<Warning>>,
 }
 
@@ -115,6 +116,7 @@ impl Error {
             last_answer: None,
             attempts: Vec::new(),
             retry_after: None,
+            phase: None,
             warnings: None,
         }))
     }
@@ -138,6 +140,13 @@ impl Error {
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.0.retry_after = Some(retry_after);
         self
+    }
+
+    /// A call that took too long in one of its phases, called as in `timeoutsMs`.
+    pub fn timeout(phase: &'static str, message: impl Into<String>) -> Self {
+        let mut error = Error::new(Code::Timeout, message);
+        error.0.phase = Some(phase);
+        error
     }
 
     /// Adds what those who listen should know.
@@ -179,6 +188,11 @@ impl Error {
     /// The calls that were made before giving up, in order.
     pub fn attempts(&self) -> &[Attempt] {
         &self.0.attempts
+    }
+
+    /// The phase that took too long.
+    pub fn phase(&self) -> Option<&'static str> {
+        self.0.phase
     }
 
     /// When the same request could succeed, where that is known.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     attempt::Outcome,
+    client::Failure,
     config::Kind,
     error::{Code, Error, LastAnswer},
     models,
@@ -22,11 +23,12 @@ const SHORTEST_SECRET: usize = 8;
 pub(super) fn failed(request: &Request, last: LastAttempt) -> Error {
     let last = without_secrets(last);
     let label = &last.account.label;
-    let said = said(request, &last);
-    upstream(
-        Error::new(Code::Upstream, format!("account \"{label}\" {said}")),
-        last,
-    )
+    let message = format!("account \"{label}\" {}", said(request, &last));
+    let error = match last.answer.as_ref().err().and_then(Failure::phase) {
+        Some(phase) => Error::timeout(phase, message),
+        None => Error::new(Code::Upstream, message),
+    };
+    upstream(error, last)
 }
 
 /// The error for a request that found no further account after its last attempt.

@@ -218,8 +218,8 @@ impl Manager {
             Err(_) => {
                 let timeouts = request.options.timeouts;
                 let total = timeouts.unwrap_or(current.settings.timeouts).total;
-                Err(Error::new(
-                    Code::Timeout,
+                Err(Error::timeout(
+                    "total",
                     format!(
                         "the call took longer than {} ms (timeoutsMs.total)",
                         total.as_millis()

@@ -193,6 +193,7 @@ pub fn error_json(error: &Error) -> String {
         }),
         "requestId": last.and_then(|last| last.request_id.as_deref()),
         "attempts": attempts_json(error.attempts()),
+        "phase": error.phase(),
         "retryAfterMs": error.retry_after().map(|after| after.as_millis() as u64),
     });
     if let Some(warnings) = error.warnings() {

@@ -183,17 +183,18 @@ impl Streaming {
                     return Ok(self.batch(&events));
                 }
                 Ok(Ok(())) if is_over => {
-                    return Err(self.broke_off("before its end", None));
+                    return Err(self.broke_off("before its end", None, None));
                 }
                 Ok(Ok(())) => {}
                 Ok(Err(failure)) => {
-                    return Err(self.broke_off(&format!("({failure})"), None));
+                    let how = format!("({failure})");
+                    return Err(self.broke_off(&how, None, failure.phase()));
                 }
                 Err(_) => {
                     self.broken();
                     let message = "the call took longer than timeoutsMs.total allows";
                     let attempts = self.served.attempts.clone();
-                    return Err(Error::new(Code::Timeout, message).with_attempts(attempts));
+                    return Err(Error::timeout("total", message).with_attempts(attempts));
                 }
             }
         }
@@ -308,16 +309,25 @@ impl Streaming {
             .as_ref()
             .map_or("without a message", |error| &error.message);
         let message = format!("with an error: {message}");
-        self.broke_off(&message, error)
+        self.broke_off(&message, error, None)
     }
 
-    fn broke_off(&mut self, how: &str, error: Option<UpstreamError>) -> Error {
+    fn broke_off(
+        &mut self,
+        how: &str,
+        error: Option<UpstreamError>,
+        phase: Option<&'static str>,
+    ) -> Error {
         self.broken();
         let message = format!(
             "account \"{}\" broke off its stream {how}; what came before it was delivered",
             self.served.account
         );
-        Error::new(Code::Upstream, message)
+        let broken = match phase {
+            Some(phase) => Error::timeout(phase, message),
+            None => Error::new(Code::Upstream, message),
+        };
+        broken
             .with_last_answer(LastAnswer {
                 status: Some(self.events.opened.status),
                 error,
