@@ -9,6 +9,7 @@ const { test } = require('node:test')
 const OpenAI = require('openai')
 const { RequestManager } = require('..')
 const { startSimulator } = require('../simulator')
+const { listen } = require('./support/listen.js')
 
 const CHAT = { model: 'gpt-6-luna', messages: [{ role: 'user', content: 'Hello' }] }
 const OPENAI = 'https://api.openai.com/v1'
@@ -23,13 +24,7 @@ async function serve(t, answer = (_, response) => response.end('{}')) {
     response.setHeader('content-type', 'application/json')
     answer(call, response)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { received, baseURL: `http://127.0.0.1:${server.address().port}/v1` }
+  return { received, baseURL: await listen(t, server) }
 }
 
 function pool(t, baseURL, settings = {}) {

@@ -3,12 +3,12 @@
 // What an account has made it serves: responses, files and batches are unknown to all others.
 
 const assert = require('node:assert/strict')
-const { once } = require('node:events')
 const http = require('node:http')
 const { test } = require('node:test')
 const OpenAI = require('openai')
 const { RequestManager } = require('..')
 const { eventually } = require('./support/eventually.js')
+const { listen } = require('./support/listen.js')
 const { ask, startRedis } = require('./support/redis.js')
 
 /** A server on which each key has things of its own; it answers 404 to others. */
@@ -35,13 +35,7 @@ async function serve(t) {
     }
     response.end()
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { received, baseURL: `http://127.0.0.1:${server.address().port}/v1` }
+  return { received, baseURL: await listen(t, server) }
 }
 
 const LIMITS = { '*': { requestsPerMinute: 600, tokensPerMinute: 600_000 } }

@@ -9,6 +9,7 @@ const { test } = require('node:test')
 const { setImmediate: turn } = require('node:timers/promises')
 const { RequestManager, configure, createChat } = require('..')
 const { startSimulator } = require('../simulator')
+const { listen } = require('./support/listen.js')
 
 const HELLO = [{ role: 'user', content: 'Hello' }]
 const PARAMS = { model: 'gpt-6-luna', messages: HELLO, stream: true }
@@ -31,13 +32,7 @@ async function serve(t, answer) {
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
     answer(call, response)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { received, baseURL: `http://127.0.0.1:${server.address().port}/v1` }
+  return { received, baseURL: await listen(t, server) }
 }
 
 function pool(t, baseURL, accounts = { a: 'sk-a' }, settings = {}) {
@@ -276,9 +271,6 @@ test('a server that answers a stream request without a stream is broken', async 
   const server = http.createServer((_, response) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end('{"choices":[]}')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const manager = pool(t, `http://127.0.0.1:${server.address().port}/v1`, { a: 'sk-a' }, { maxRetries: 0 })
+  const manager = pool(t, await listen(t, server), { a: 'sk-a' }, { maxRetries: 0 })
   await assert.rejects(manager.chat(PARAMS), { code: 'ERR_UPSTREAM', message: /no stream/ })
 })
