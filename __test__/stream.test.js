@@ -202,6 +202,40 @@ test('an abort in mid-stream rejects with its reason, stops the upstream and lea
   assert.equal(getEventListeners(other.signal, 'abort').length, 0)
 })
 
+test('a thousand aborts, of calls that wait, that are sent and that stream, leave nothing over', async (t) => {
+  const open = new Set()
+  const server = await serve(t, ({ body }, response) => {
+    open.add(response)
+    response.on('close', () => open.delete(response))
+    if (body.stream) response.write(event(part('He')))
+  })
+  const limits = { '*': { requestsPerMinute: 600, tokensPerMinute: 1_000_000 } }
+  const accounts = [{ label: 'a', apiKey: 'sk-a', limits, maxConcurrency: 400 }]
+  const manager = pool(t, server.baseURL, accounts, { maxWaitMs: 600_000 })
+  const controller = new AbortController()
+  const reason = new Error('enough')
+  const calls = Array.from({ length: 1000 }, async (_, index) => {
+    const stream = index % 2 === 0
+    const answer = await manager.chat({ ...PARAMS, stream, max_completion_tokens: 1 }, { signal: controller.signal })
+    for await (const _ of answer);
+  })
+  // Four hundred are sent, half of them stream; six hundred wait.
+  while (open.size < 400) await turn()
+  controller.abort(reason)
+  for (const end of await Promise.allSettled(calls)) assert.equal(end.reason, reason)
+  while (open.size > 0) await turn()
+  const status = await manager.status({ model: PARAMS.model })
+  assert.deepEqual([status.waiting, status.accounts[0].inFlight], [0, 0])
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  // The places are free again.
+  await collectSome(await manager.chat(PARAMS))
+})
+
+async function collectSome(stream) {
+  assert.deepEqual(await stream.next(), { done: false, value: part('He') })
+  await stream.return()
+}
+
 test('a stream that has ended leaves no listener', async (t) => {
   const server = await serve(t, (_, response) => response.end(WHOLE))
   const manager = pool(t, server.baseURL)
