@@ -202,6 +202,18 @@ for (const url of [
   })
 }
 
+test('what is escaped in a path stays so', async (t) => {
+  const server = await serve(t)
+  const manager = pool(t, server.baseURL)
+  const client = new OpenAI({ apiKey: 'k', fetch: manager.fetch })
+  await client.models.retrieve('ft:gpt-4o:acme/one two')
+  await manager.request('/files/a%2Fb%20c?purpose=x%20y')
+  assert.deepEqual(
+    server.received.map(({ url }) => url),
+    ['/v1/models/ft%3Agpt-4o%3Aacme%2Fone%20two', '/v1/files/a%2Fb%20c?purpose=x%20y'],
+  )
+})
+
 test('a redirect to another host is not followed', async (t) => {
   const other = await serve(t)
   const server = await serve(t, (_, response) => response.writeHead(307, { location: `${other.baseURL}/x` }).end())

@@ -136,7 +136,8 @@ impl Route {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (path, None),
         };
-        if path.split('/').any(|segment| segment == "..") {
+        let leads_up = |segment: &str| segment.to_ascii_lowercase().replace("%2e", ".") == "..";
+        if path.split(['/', '\\']).any(leads_up) {
             return Err(wrong("path", "a path below the base URL", Some(path)));
         }
         let mut headers = HeaderMap::new();
@@ -161,6 +162,8 @@ impl Route {
 
     /// Adds what is the caller's to an account's address.
     pub(super) fn add_to(&self, address: &mut Address) {
+        let base = address.url.path().trim_end_matches('/').to_owned();
+        address.url.set_path(&format!("{base}{}", self.path));
         if let Some(query) = &self.query {
             let whole = match address.url.query() {
                 Some(own) => format!("{own}&{query}"),
@@ -258,6 +261,7 @@ mod tests {
         for (head, message) in [
             ("{}", "`method` must be"),
             (r#"{"method":"GET","path":"/a/../../b"}"#, "`path` must be"),
+            (r#"{"method":"GET","path":"/a/%2E./b"}"#, "`path` must be"),
             (
                 r#"{"method":"G T","path":"/a"}"#,
                 "`method` must be an HTTP method",

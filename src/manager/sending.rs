@@ -82,7 +82,12 @@ impl Manager {
         let account = permit.account();
         let timeouts = request.options.timeouts;
         let timeouts = timeouts.unwrap_or(current.settings.timeouts);
-        let mut address = account.address(request.path(), &request.model, &key.key);
+        let path = match &request.route {
+            // It is added as it came: what is escaped in it stays so.
+            Some(_) => "/",
+            None => request.path(),
+        };
+        let mut address = account.address(path, &request.model, &key.key);
         let method = match &request.route {
             Some(route) => {
                 route.add_to(&mut address);

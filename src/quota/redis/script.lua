@@ -752,6 +752,14 @@ local function correct(lane, metric, taken, remaining, limit, refused)
   end
 end
 
+-- Nothing is sent on a lane for so long; `block` is unknown where nothing was said.
+local function block_for(lane, block)
+  if block == block then
+    lane.blocked_until = max(lane.blocked_until, now + block)
+    lane.is_blocked = true
+  end
+end
+
 local function settle(operation)
   local words = { unpack_doubles('<dddddddddddddddddddddddddddddd', operation, 2) }
   local lane = lane_at(words[1])
@@ -795,10 +803,7 @@ local function settle(operation)
       set_level(bucket, bucket.left + amount)
     end
   end
-  if block == block then
-    lane.blocked_until = max(lane.blocked_until, now + block)
-    lane.is_blocked = true
-  end
+  block_for(lane, block)
 end
 
 local function observe(operation)
@@ -851,10 +856,7 @@ local function charge(operation)
       set_level(bucket, left - used[metric])
     end
   end
-  if block == block then
-    lane.blocked_until = max(lane.blocked_until, now + block)
-    lane.is_blocked = true
-  end
+  block_for(lane, block)
 end
 
 -- How many processes use these lanes, this one included.
