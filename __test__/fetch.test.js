@@ -210,7 +210,7 @@ test('what is escaped in a path stays so', async (t) => {
   await manager.request('/files/a%2Fb%20c?purpose=x%20y')
   assert.deepEqual(
     server.received.map(({ url }) => url),
-    ['/v1/models/ft%3Agpt-4o%3Aacme%2Fone%20two', '/v1/files/a%2Fb%20c?purpose=x%20y'],
+    ['/v1/models/ft:gpt-4o:acme%2Fone%20two', '/v1/files/a%2Fb%20c?purpose=x%20y'],
   )
 })
 

@@ -188,6 +188,8 @@ impl Budgets {
     /// Gives a reservation back.
     pub(super) fn release(&mut self, account: &str, amounts: Amounts) {
         self.change_reserved(account, amounts, u64::saturating_sub);
+        // There may be room for others now; Redis tells.
+        self.held.clear();
     }
 
     fn change_reserved(&mut self, account: &str, amounts: Amounts, change: fn(u64, u64) -> u64) {
