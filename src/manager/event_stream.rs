@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -15,12 +16,17 @@ use crate::{
 /// What one asking returns at most, in bytes of the connection: more waits until somebody asks again.
 const MOST_AT_ONCE: usize = 64 * 1024;
 
+/// The event that ends a chat's stream.
+pub(super) const DONE: &str = "[DONE]";
+
 /// The events of an answer.
 #[derive(Debug)]
 pub(super) struct Events {
     pub(super) opened: Opened,
     /// None at the end of the body.
     decoder: Option<Decoder>,
+    /// What broke the body off. Its turn is behind the events that came before it; to ask the body again would say that it has ended.
+    broken: Option<Failure>,
     /// What has been read and nobody has taken.
     pub(super) read: VecDeque<Event>,
 }
@@ -31,11 +37,10 @@ impl Events {
         let mut events = Events {
             opened,
             decoder: Some(Decoder::default()),
+            broken: None,
             read: VecDeque::new(),
         };
-        while events.read.is_empty() && events.decoder.is_some() {
-            events.read_on().await?;
-        }
+        events.wait().await?;
         let Some(first) = events.read.front() else {
             return Err(Failure::Cut("the stream ended without an event".to_owned()));
         };
@@ -44,51 +49,72 @@ impl Events {
         Ok((events, error))
     }
 
-    /// Takes in one piece of the body.
-    async fn read_on(&mut self) -> Result<usize, Failure> {
-        let piece = self.opened.piece().await?;
-        self.take_in(piece.as_deref())
-    }
-
-    fn take_in(&mut self, piece: Option<&[u8]>) -> Result<usize, Failure> {
+    /// Takes in one piece of the body; tells how long it was.
+    fn take_in(&mut self, piece: Result<Option<Bytes>, Failure>) -> usize {
         let Some(decoder) = &mut self.decoder else {
-            return Ok(0);
+            return 0;
         };
         match piece {
-            Some(piece) => {
+            Ok(Some(piece)) => {
                 let read = &mut self.read;
-                let pushed = decoder.push(piece, |event| read.push_back(event));
-                pushed.map_err(|too_long| Failure::Cut(too_long.to_string()))?;
-                Ok(piece.len())
+                let pushed = decoder.push(&piece, |event| read.push_back(event));
+                self.broken = pushed
+                    .map_err(|too_long| Failure::Cut(too_long.to_string()))
+                    .err();
+                piece.len()
             }
-            None => {
+            Ok(None) => {
                 let rest = self.decoder.take().and_then(Decoder::finish);
-                self.read.extend(rest);
-                Ok(0)
+                // Some servers leave out the last blank line; but half an event is none.
+                self.read
+                    .extend(rest.filter(|event| event.data == DONE || is_json(event)));
+                0
+            }
+            Err(failure) => {
+                self.broken = Some(failure);
+                0
             }
         }
     }
 
-    /// Whether nothing more comes.
+    /// Whether nothing more comes, as the server said.
     pub(super) fn is_at_end(&self) -> bool {
         self.decoder.is_none()
     }
 
+    fn goes_on(&self) -> bool {
+        self.decoder.is_some() && self.broken.is_none()
+    }
+
+    /// Waits until there is an event or the end.
+    async fn wait(&mut self) -> Result<(), Failure> {
+        while self.read.is_empty() && self.goes_on() {
+            let piece = self.opened.piece().await;
+            self.take_in(piece);
+        }
+        match self.read.is_empty() {
+            true => self.broken.take().map_or(Ok(()), Err),
+            false => Ok(()),
+        }
+    }
+
     /// Waits until there is an event or the end, and takes along what is there already.
     pub(super) async fn ready(&mut self) -> Result<(), Failure> {
-        while self.read.is_empty() && self.decoder.is_some() {
-            self.read_on().await?;
-        }
+        self.wait().await?;
         let mut taken = 0;
-        while taken < MOST_AT_ONCE && self.decoder.is_some() {
-            // What fails will fail again when it is its turn.
-            let Some(Ok(piece)) = self.opened.piece().now_or_never() else {
+        while taken < MOST_AT_ONCE && self.goes_on() {
+            let Some(piece) = self.opened.piece().now_or_never() else {
                 break;
             };
-            taken += self.take_in(piece.as_deref())?;
+            taken += self.take_in(piece);
         }
         Ok(())
     }
+}
+
+/// Whether an event holds a value that a caller can read.
+pub(super) fn is_json(event: &Event) -> bool {
+    serde_json::from_str::<IgnoredAny>(&event.data).is_ok()
 }
 
 /// What we look at in an event of a stream.

@@ -26,6 +26,7 @@ mod retry;
 mod sending;
 mod serving;
 mod sharing;
+mod stream_tally;
 mod streaming;
 mod trail;
 mod wanted;

@@ -11,11 +11,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     InFlight, Request,
-    event_stream::{Chunk, Events},
+    event_stream::{DONE, Events, is_json},
     facts::{Facts, served_json, warnings_json},
     live::Current,
     metered,
     reply::header_pairs,
+    stream_tally::{Taken, Tally},
 };
 use crate::{
     attempt::{Attempt, Outcome},
@@ -29,9 +30,6 @@ use crate::{
     usage::Usage,
     warning::Warning,
 };
-
-/// The event that ends a chat's stream.
-const DONE: &str = "[DONE]";
 
 /// A stream that a caller reads.
 #[derive(Debug)]
@@ -72,21 +70,6 @@ pub(super) struct Open {
     /// The place among the account's concurrent requests, until the end.
     #[expect(dead_code, reason = "a guard")]
     pub(super) slot: Option<Slot>,
-}
-
-/// What has come so far.
-#[derive(Debug, Default)]
-struct Tally {
-    usage: Option<Usage>,
-    service_tier: Option<String>,
-    /// US dollars; known at the end.
-    cost: Option<f64>,
-    /// A response whose id has come.
-    made: Option<String>,
-    /// Events with a part of an answer.
-    parts: u64,
-    has_finished: bool,
-    is_done: bool,
 }
 
 /// Events for the caller.
@@ -162,16 +145,15 @@ impl Streaming {
             let ready = timeout_at(self.deadline, self.events.ready()).await;
             let (events, told) = self.take();
             let is_over = self.tally.is_done || self.events.is_at_end();
+            if let Some(told) = told.as_ref().filter(|_| !self.passes && events.is_empty()) {
+                return Err(self.told(told));
+            }
             match ready {
                 _ if self.passes && told.is_some() => {
                     // Whoever gets the events as they are reads the error in them.
                     self.broken();
                     let events: Vec<Event> = events.into_iter().chain(told).collect();
                     return Ok(self.batch(&events));
-                }
-                _ if told.is_some() && events.is_empty() => {
-                    let error = told.and_then(|told| error_of_event(told.data.as_bytes()));
-                    return Err(self.told(error));
                 }
                 Ok(Ok(())) if is_over && told.is_none() && self.tally.is_whole() => {
                     self.end();
@@ -181,6 +163,11 @@ impl Streaming {
                     // What failed will fail again when it is its turn.
                     self.events.read.extend(told);
                     return Ok(self.batch(&events));
+                }
+                // What is missing then is nothing of the response.
+                Ok(Err(_)) if self.tally.has_whole_response => {
+                    self.end();
+                    return Ok(self.batch(&[]));
                 }
                 Ok(Ok(())) if is_over => {
                     return Err(self.broke_off("before its end", None, None));
@@ -200,7 +187,7 @@ impl Streaming {
         }
     }
 
-    /// What has been read and is for the caller, up to an event that tells an error.
+    /// What has been read and is for the caller, up to an event that tells an error, or that a caller of values cannot read.
     fn take(&mut self) -> (Vec<Event>, Option<Event>) {
         let hides_usage = self
             .open
@@ -220,7 +207,10 @@ impl Streaming {
                     .note_id(&id, &self.served.account);
             }
             match taken {
-                Taken::Delivered => events.push(event),
+                Taken::Unknown if !self.passes && !is_json(&event) => {
+                    return (events, Some(event));
+                }
+                Taken::Delivered | Taken::Unknown => events.push(event),
                 Taken::Hidden => {}
                 Taken::Error => return (events, Some(event)),
             }
@@ -303,8 +293,12 @@ impl Streaming {
         }
     }
 
-    /// The stream told an error.
-    fn told(&mut self, error: Option<UpstreamError>) -> Error {
+    /// The stream told an error, or what is no value.
+    fn told(&mut self, event: &Event) -> Error {
+        if !is_json(event) {
+            return self.broke_off("with an event that is not JSON", None, None);
+        }
+        let error = error_of_event(event.data.as_bytes());
         let message = error
             .as_ref()
             .map_or("without a message", |error| &error.message);
@@ -342,55 +336,5 @@ impl Drop for Streaming {
     /// The caller has gone away: what was delivered counts.
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// What becomes of an event.
-enum Taken {
-    Delivered,
-    Hidden,
-    Error,
-}
-
-impl Tally {
-    fn take(&mut self, event: &Event, hides_usage: bool) -> Taken {
-        let Some(chunk) = Chunk::of(event) else {
-            return Taken::Delivered;
-        };
-        if chunk.error.is_some() {
-            return Taken::Error;
-        }
-        let has_parts = !chunk.choices.is_empty();
-        self.parts += u64::from(has_parts);
-        let mut reasons = chunk.choices.iter().map(|choice| &choice.finish_reason);
-        self.has_finished |= reasons.any(Option::is_some);
-        if chunk.service_tier.is_some() {
-            self.service_tier = chunk.service_tier;
-        }
-        // The Responses API ends with one of these, and tells no end besides.
-        if let Some("response.completed" | "response.incomplete" | "response.failed") =
-            chunk.kind.as_deref()
-        {
-            self.has_finished = true;
-        }
-        self.parts += u64::from(chunk.kind.is_some_and(|kind| kind.ends_with(".delta")));
-        if let Some(response) = chunk.response {
-            self.made = response.id;
-            self.usage = response.usage.or(self.usage);
-            self.service_tier = response.service_tier.or(self.service_tier.take());
-        }
-        if let Some(usage) = chunk.usage {
-            self.usage = Some(usage);
-            // Some servers tell it with the last part instead of in an event of its own.
-            if hides_usage && !has_parts {
-                return Taken::Hidden;
-            }
-        }
-        Taken::Delivered
-    }
-
-    /// Whether nothing is missing where the body ends: some servers leave out the event that says so.
-    fn is_whole(&self) -> bool {
-        self.is_done || self.has_finished
     }
 }
