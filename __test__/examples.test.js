@@ -43,6 +43,7 @@ for (const [name, last] of [
   ['openai-client.mjs', /model: 'gpt-6-luna'/],
   ['ai-sdk.mjs', /2 embeddings of 1536 numbers/],
   ['langchain.mjs', /2 embeddings of 1536 numbers/],
+  ['agents.mjs', /model: 'gpt-6-luna'/],
   ['moving.js', /2 embeddings of 1536 numbers/],
 ]) {
   test(`${name} runs to its end`, async (t) => {

@@ -9,17 +9,20 @@ const manager = new RequestManager({
   baseURL: process.env.OPENAI_BASE_URL,
 })
 const openai = createOpenAI({ apiKey: 'the pool has the keys', fetch: manager.fetch })
+// The pool repeats what can be repeated.
+const maxRetries = 0
 
-const { text } = await generateText({ model: openai.chat('gpt-6-luna'), prompt: 'Name three rivers.' })
+const { text } = await generateText({ model: openai.chat('gpt-6-luna'), prompt: 'Name three rivers.', maxRetries })
 console.log(text)
 
-const { textStream } = streamText({ model: openai.chat('gpt-6-luna'), prompt: 'And three lakes.' })
+const { textStream } = streamText({ model: openai.chat('gpt-6-luna'), prompt: 'And three lakes.', maxRetries })
 for await (const part of textStream) process.stdout.write(part)
 console.log()
 
 const { embeddings } = await embedMany({
   model: openai.embedding('text-embedding-3-small'),
   values: ['red', 'blue'],
+  maxRetries,
 })
 console.log(`${embeddings.length} embeddings of ${embeddings[0].length} numbers`)
 
