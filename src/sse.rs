@@ -2,7 +2,7 @@
 //!
 //! The format is that of the [HTML standard](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream),
 //! with one liberty: an event that the end of the stream cuts off before its blank line is given as well, since some servers leave
-//! the last one out. Ids and retry times mean nothing here.
+//! the last one out. Whether it is a whole one, only its reader can tell. Ids and retry times mean nothing here.
 
 use std::fmt;
 
