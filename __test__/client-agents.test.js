@@ -7,7 +7,7 @@ const { test } = require('node:test')
 const { Agent, OpenAIProvider, Runner, tool } = require('@openai/agents')
 const OpenAI = require('openai')
 const { z } = require('zod')
-const { startModel, FILLS, SAYS } = require('./support/model.js')
+const { breakingOff, startModel, FILLS, SAYS } = require('./support/model.js')
 const { TROUBLES, poolOf, startStalling } = require('./support/troubles.js')
 
 const MODEL = 'gpt-6-luna'
@@ -99,6 +99,20 @@ for (const [api, useResponses] of [
       assert.equal(server.received.length, sent)
     })
   }
+
+  test(`${api}: a stream that breaks off is an error behind what came, and is sent once`, async (t) => {
+    const server = await startModel(t, breakingOff)
+    const { runner } = runnerOf(t, server, useResponses)
+    const stream = await runner.run(agentOf(), PROMPT, { stream: true })
+    const texts = []
+    const read = async () => {
+      for await (const text of stream.toTextStream()) texts.push(text)
+    }
+    await assert.rejects(read(), { code: 'ERR_UPSTREAM' })
+    await assert.rejects(stream.completed, { code: 'ERR_UPSTREAM' })
+    assert.ok(texts.join('') !== '' && SAYS.startsWith(texts.join('')))
+    assert.equal(server.received.length, 1)
+  })
 
   test(`${api}: its abort stops the request`, async (t) => {
     const server = await startStalling(t)

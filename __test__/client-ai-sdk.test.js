@@ -18,7 +18,7 @@ const {
 } = require('ai')
 const { z } = require('zod')
 const { embeddings } = require('./support/embeddings.js')
-const { startModel, FILLS, SAYS } = require('./support/model.js')
+const { breakingOff, startModel, FILLS, SAYS } = require('./support/model.js')
 const { TROUBLES, poolOf, startStalling } = require('./support/troubles.js')
 
 const MODEL = 'gpt-6-luna'
@@ -95,6 +95,22 @@ for (const [api, modelOf] of Object.entries(APIS)) {
       assert.equal(server.received.length, sent)
     })
   }
+
+  test(`${api}: a stream that breaks off is an error behind what came, and is sent once`, async (t) => {
+    const server = await startModel(t, breakingOff)
+    const { openai } = providerOf(t, server)
+    const texts = []
+    const read = async () => {
+      const stream = streamText({ model: modelOf(openai), prompt: PROMPT, onError: () => {} })
+      for await (const part of stream.fullStream) if (part.type === 'text-delta') texts.push(part.text)
+    }
+    await assert.rejects(read(), (error) => {
+      assert.equal(error.cause.code, 'ERR_UPSTREAM')
+      return true
+    })
+    assert.ok(texts.join('') !== '' && SAYS.startsWith(texts.join('')))
+    assert.equal(server.received.length, 1)
+  })
 
   test(`${api}: its abort stops the request`, async (t) => {
     const server = await startStalling(t)

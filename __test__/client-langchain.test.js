@@ -1,6 +1,6 @@
 'use strict'
 
-// LangChain over a pool: chats, responses and embeddings, and an agent's loop of its tools.
+// LangChain over a pool: chats, responses and embeddings.
 
 const assert = require('node:assert/strict')
 const { test } = require('node:test')
@@ -9,7 +9,7 @@ const { tool } = require('@langchain/core/tools')
 const { ChatOpenAI, OpenAIEmbeddings } = require('@langchain/openai')
 const { z } = require('zod')
 const { float32Of } = require('./support/embeddings.js')
-const { startModel, FILLS, SAYS } = require('./support/model.js')
+const { breakingOff, startModel, FILLS, SAYS } = require('./support/model.js')
 const { TROUBLES, poolOf, startStalling } = require('./support/troubles.js')
 
 const MODEL = 'gpt-6-luna'
@@ -98,6 +98,18 @@ for (const [api, useResponsesApi] of [
       assert.equal(server.received.length, sent)
     })
   }
+
+  test(`${api}: a stream that breaks off is an error behind what came, and is sent once`, async (t) => {
+    const server = await startModel(t, breakingOff)
+    const { settings } = settingsOf(t, server, { useResponsesApi })
+    const texts = []
+    const read = async () => {
+      for await (const part of await new ChatOpenAI(settings).stream(PROMPT)) texts.push(part.text)
+    }
+    await assert.rejects(read(), { code: 'ERR_UPSTREAM' })
+    assert.ok(texts.join('') !== '' && SAYS.startsWith(texts.join('')))
+    assert.equal(server.received.length, 1)
+  })
 
   test(`${api}: its abort stops the request`, async (t) => {
     const server = await startStalling(t)

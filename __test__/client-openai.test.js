@@ -7,7 +7,7 @@ const { test } = require('node:test')
 const OpenAI = require('openai')
 const { zodFunction, zodResponseFormat, zodTextFormat } = require('openai/helpers/zod')
 const { z } = require('zod')
-const { startModel, FILLS, SAYS } = require('./support/model.js')
+const { breakingOff, startModel, FILLS, SAYS } = require('./support/model.js')
 const { TROUBLES, poolOf, startStalling } = require('./support/troubles.js')
 
 const MODEL = 'gpt-6-luna'
@@ -104,6 +104,23 @@ for (const [name, { answer, status, message, type, sent }] of Object.entries(TRO
       assert.equal(server.received.length, sent)
     })
   }
+}
+
+for (const [api, open] of [
+  ['chats', (client) => client.chat.completions.create({ ...CHAT, stream: true })],
+  ['responses', (client) => client.responses.create({ model: MODEL, input: 'How is the weather?', stream: true })],
+]) {
+  test(`a stream of ${api} that breaks off is an error behind what came, and is sent once`, async (t) => {
+    const server = await startModel(t, breakingOff)
+    const { client } = clientOf(t, server)
+    const events = []
+    const read = async () => {
+      for await (const event of await open(client)) events.push(event)
+    }
+    await assert.rejects(read(), { code: 'ERR_UPSTREAM' })
+    assert.ok(SAYS.startsWith(events.at(-1).delta ?? events.at(-1).choices[0].delta.content))
+    assert.equal(server.received.length, 1)
+  })
 }
 
 test('its abort stops the request', async (t) => {

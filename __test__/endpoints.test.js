@@ -147,6 +147,7 @@ test('speech comes back as bytes of its type', async (t) => {
   const { client, server } = await clientOf(t, BYTES, 'audio/mpeg')
   const answer = await client.audio.speech.create({ model: 'gpt-4o-mini-tts', voice: 'alloy', input: 'Hello' })
   assert.equal(answer.headers.get('content-type'), 'audio/mpeg')
+  for (const ours of ['connection', 'keep-alive', 'content-length']) assert.equal(answer.headers.get(ours), null)
   assert.deepEqual(Buffer.from(await answer.arrayBuffer()), BYTES)
   assert.deepEqual(jsonOf(server.received[0]), { model: 'gpt-4o-mini-tts', voice: 'alloy', input: 'Hello' })
 })

@@ -92,12 +92,13 @@ function errorResponse(error) {
   return new Response(JSON.stringify({ error: told }), { status, headers })
 }
 
-/** The body is whole and decoded by now, whatever its length on the wire was. */
+/** The body is whole and decoded by now, whatever its length on the wire was, and the connection is not the caller's. */
 function clean({
   'content-length': _,
   'content-encoding': __,
   'transfer-encoding': ___,
   connection: ____,
+  'keep-alive': _____,
   ...headers
 }) {
   return headers

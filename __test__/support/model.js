@@ -172,4 +172,9 @@ function firstPart(call) {
   return `${list.slice(0, end).join('\n\n')}\n\n`
 }
 
-module.exports = { startModel, firstPart, SAYS, FILLS }
+/** A stream that breaks off behind that. */
+function breakingOff(call) {
+  return { ...answer(call), cutAfter: firstPart(call).length }
+}
+
+module.exports = { startModel, firstPart, breakingOff, SAYS, FILLS }
