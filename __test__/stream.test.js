@@ -114,6 +114,7 @@ for (const [name, end, message] of [
     (response) => response.end(event({ error: { message: 'Sorry', type: 'server_error', code: null } })),
     /with an error: Sorry/,
   ],
+  ['has too long an event', (response) => response.end(`data: ${'x'.repeat(17e6)}`), /longer than 16777216 bytes/],
   ['has what is not JSON', (response) => response.end('data: ping\n\n'), /with an event that is not JSON/],
 ]) {
   test(`a stream that ${name} later on is a typed error behind what was delivered, and is not repeated`, async (t) => {
