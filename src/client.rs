@@ -50,6 +50,8 @@ pub struct Opened {
 pub enum Failure {
     /// No connection: nothing was sent.
     Connect(String),
+    /// No connection within the time, in milliseconds: nothing was sent.
+    SlowConnect(u128),
     /// No headers within the time, in milliseconds.
     FirstByte(u128),
     /// The body stood still for the time, in milliseconds.
@@ -62,6 +64,7 @@ impl Failure {
     /// The phase that took longer than the timeouts allow, if that is why.
     pub fn phase(&self) -> Option<&'static str> {
         match self {
+            Failure::SlowConnect(_) => Some("connect"),
             Failure::FirstByte(_) => Some("firstByte"),
             Failure::Idle(_) => Some("idle"),
             Failure::Connect(_) | Failure::Cut(_) => None,
@@ -73,6 +76,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Connect(why) => write!(f, "could not connect: {why}"),
+            Failure::SlowConnect(ms) => {
+                write!(f, "no connection within {ms} ms (timeoutsMs.connect)")
+            }
             Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
             Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
             Failure::Cut(why) => write!(f, "the connection broke: {why}"),
@@ -106,7 +112,10 @@ impl Client {
         let response = timeout(timeouts.first_byte, request)
             .await
             .map_err(|_| Failure::FirstByte(timeouts.first_byte.as_millis()))?
-            .map_err(failure)?;
+            .map_err(|error| match error.is_connect() && error.is_timeout() {
+                true => Failure::SlowConnect(self.connect.as_millis()),
+                false => failure(error),
+            })?;
         Ok(Opened {
             status: response.status().as_u16(),
             headers: response.headers().clone(),

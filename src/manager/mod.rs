@@ -18,6 +18,7 @@ mod live;
 mod look;
 mod made;
 mod metered;
+mod named;
 mod passing;
 mod prefix;
 mod reply;
@@ -221,7 +222,7 @@ impl Manager {
                 Err(Error::timeout(
                     "total",
                     format!(
-                        "the call took longer than {} ms (timeoutsMs.total)",
+                        "the call took longer than {} ms (timeoutsMs.total, or its deadline)",
                         total.as_millis()
                     ),
                 ))
@@ -266,7 +267,7 @@ impl Manager {
 }
 
 /// The wall clock.
-fn unix_ms() -> f64 {
+pub(crate) fn unix_ms() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     // A clock that stands before 1970 is broken; then all is counted on its first day.
     now.unwrap_or_default().as_secs_f64() * 1000.0

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 
 use super::{
-    made::named_by,
+    named::named_by,
     request::{Request, names, streaming, wrong},
 };
 use crate::{
@@ -57,7 +57,8 @@ impl Request {
         let route = Route::parse(head)?;
         let endpoint = route.endpoint();
         let text = std::str::from_utf8(&body).ok().filter(|_| route.is_json());
-        let Some(mut fields) = text.and_then(|text| Body::parse(text).ok()) else {
+        let Some((text, mut fields)) = text.and_then(|text| Some((text, Body::parse(text).ok()?)))
+        else {
             // What should be JSON and is not goes on as well: the server says best what is wrong with it.
             let name = route.first_segment();
             let endpoint = Endpoint::Other;
@@ -69,7 +70,7 @@ impl Request {
         let requested = fields.get::<String>("model");
         let Some(requested) = requested.filter(|model| !model.is_empty()) else {
             let name = route.first_segment();
-            let named = named_by(endpoint, &route.path, Some(&fields));
+            let named = named_by(endpoint, &route.path, Some(text));
             let body = body.clone();
             return Ok(Request::of_route(
                 route, endpoint, &name, named, body, options,
@@ -88,7 +89,7 @@ impl Request {
             model,
             model_group,
             body: changed.map_or_else(|| body.clone(), Bytes::from),
-            names: named_by(endpoint, &route.path, Some(&fields)),
+            names: named_by(endpoint, &route.path, Some(text)),
             streams: streams.streams,
             hides_usage: streams.hides_usage,
             route: Some(route),

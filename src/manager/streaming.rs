@@ -192,7 +192,8 @@ impl Streaming {
                 }
                 Err(_) => {
                     self.broken();
-                    let message = "the call took longer than timeoutsMs.total allows";
+                    let message =
+                        "the call took longer than timeoutsMs.total, or its deadline, allows";
                     let attempts = self.served.attempts.clone();
                     return Err(Error::timeout("total", message).with_attempts(attempts));
                 }
