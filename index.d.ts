@@ -846,7 +846,8 @@ export declare class RequestManager {
    * A `fetch` for clients that take one: `new OpenAI({ fetch: manager.fetch })`. What is sent to `https://api.openai.com/v1`, or to the base
    * URL of an account, goes through the pool, with the key and the base URL of the account that it chooses; the caller's own are left out.
    * Any other URL is refused, and redirects are not followed. An answer that is an error is an answer, and so is an error of ours, each
-   * with `x-should-retry: false`: our own attempts are spent. Events come as a stream, other bodies whole.
+   * with `x-should-retry: false`: our own attempts are spent. JSON and what is shorter than 64 KB come whole; events, and
+   * other bodies that are longer or of a length that is not told, as a stream.
    *
    * @throws {RequestManagerError} as a rejection: `ERR_ARGUMENT` for another URL; an abort rejects with the signal's reason
    */

@@ -71,7 +71,7 @@ async function run(pool, operation, argumentName, argument, options) {
  * One request on a pool as it is, to whatever endpoint; resolves to the head and the body of its answer.
  *
  * @param {any} pool
- * @param {{ method: string, path: string, headers?: Record<string, string> }} request
+ * @param {{ method: string, path: string, headers?: Record<string, string>, takesPieces?: boolean }} request
  * @param {string | Uint8Array} body
  * @param {Record<string, any>} [options]
  * @returns {Promise<{ head: any, body: string | Uint8Array | ReadableStream }>}

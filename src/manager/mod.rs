@@ -6,6 +6,7 @@
 mod answered;
 mod arguments;
 mod coalesce;
+mod delivery;
 mod dropin;
 mod embedding;
 mod end;
@@ -20,6 +21,7 @@ mod made;
 mod metered;
 mod named;
 mod passing;
+mod pieces;
 mod prefix;
 mod reply;
 mod request;
@@ -28,6 +30,7 @@ mod sending;
 mod serving;
 mod sharing;
 mod streaming;
+mod tally;
 mod trail;
 mod wanted;
 

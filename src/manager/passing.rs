@@ -44,10 +44,12 @@ pub struct Route {
     pub query: Option<String>,
     /// The caller's headers, but for those that are ours.
     pub headers: HeaderMap,
+    /// Whether the caller can take the answer's body piece by piece.
+    pub takes_pieces: bool,
 }
 
 impl Request {
-    /// A request of this head (`{ method, path, headers }` as JSON) with any body.
+    /// A request of this head (`{ method, path, headers, takesPieces }` as JSON) with any body.
     pub fn passing(
         head: &str,
         body: Bytes,
@@ -127,7 +129,7 @@ impl Route {
         let value: Value = serde_json::from_str(head)
             .map_err(|_| Error::new(Code::Argument, "the request's head is not valid JSON"))?;
         let root = Field::root("", &value, Code::Argument);
-        let object = root.object(&["method", "path", "headers"])?;
+        let object = root.object(&["method", "path", "headers", "takesPieces"])?;
         let method = object.required("method");
         let method = Method::from_bytes(method.text()?.to_uppercase().as_bytes())
             .map_err(|_| method.must_be("an HTTP method"))?;
@@ -153,7 +155,10 @@ impl Route {
                 }
             }
         }
+        let mut takes_pieces = false;
+        object.set("takesPieces", &mut takes_pieces, false, Field::flag)?;
         Ok(Route {
+            takes_pieces,
             method,
             path: format!("/{}", path.trim_start_matches('/')),
             query,

@@ -241,7 +241,7 @@ fn headers_json(headers: &HeaderMap) -> String {
     json
 }
 
-fn status_text(status: u16) -> &'static str {
+pub(super) fn status_text(status: u16) -> &'static str {
     StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
