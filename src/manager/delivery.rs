@@ -4,13 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{
-    InFlight, Request,
-    facts::{Facts, served_json},
-    live::Current,
-    metered,
-    tally::Tally,
-};
+use super::{InFlight, Request, facts::Facts, live::Current, metered, tally::Tally};
 use crate::{
     attempt::{Attempt, Outcome},
     books::{Counts, Entry, Reservation},
@@ -63,16 +57,17 @@ pub(super) struct Open {
 }
 
 impl Delivery {
-    /// How it is served, as JSON.
-    pub(super) fn served_json(&self) -> serde_json::Value {
-        served_json(&Facts {
+    /// How it is served.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
             account: &self.served.account,
             waited: self.served.waited,
             attempts: &self.served.attempts,
             usage: self.tally.usage,
             cost: self.tally.cost,
             request_id: self.served.request_id.as_deref(),
-        })
+            coalesced: false,
+        }
     }
 
     /// It is over: what it used counts, as it said, or as far as it was delivered.

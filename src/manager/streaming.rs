@@ -77,7 +77,7 @@ impl Streaming {
             "status": opened.status,
             "statusText": status_text(opened.status),
             "headers": headers,
-            "served": self.delivery.served_json(),
+            "served": self.delivery.facts(),
         });
         if let Some(warnings) = &served.warnings {
             head["warnings"] = warnings_json(warnings);
@@ -198,7 +198,7 @@ fn batch(delivery: &Delivery, mut json: String) -> Batch {
     let is_last = delivery.open.is_none();
     if is_last {
         json.push_str(r#","served":"#);
-        json.push_str(&delivery.served_json().to_string());
+        json.push_str(&delivery.facts().to_json());
     }
     json.push('}');
     Batch { json, is_last }
