@@ -606,10 +606,16 @@ export interface CallOptions {
   maxRetries?: number
   /** All but `connect`. @default the pool's */
   timeoutsMs?: Timeouts
-  /** Labels of the accounts that may serve it. @default all */
-  accounts?: string[]
   /**
-   * Who waits with a higher one goes first. Among equals, calls with a `maxWaitMs` of their own go by its end, then tenants
+   * A moment, as a date or in Unix milliseconds, by which the call must have ended: it bounds `maxWaitMs` and `timeoutsMs.total`. One that
+   * has passed is `ERR_TIMEOUT`, and nothing is sent.
+   * @default none
+   */
+  deadline?: Date | number
+  /** Label of the account that may serve it, or a list of labels. @default all */
+  accounts?: string | string[]
+  /**
+   * Who waits with a higher one goes first. Among equals, calls with a `maxWaitMs` or `deadline` of their own go by its end, then tenants
    * share fairly, then who came first. From -1000 to 1000.
    * @default 0
    */
@@ -820,7 +826,7 @@ export declare class RequestManager {
     params: EmbedParams<Format>,
     options?: CallOptions,
   ): Promise<EmbedResult<Format> & { readonly served: ServedEmbeddings }>
-  /** A response of OpenAI's Responses API, counted by the length of its body. `served` as with {@link RequestManager.chat}. */
+  /** A response of OpenAI's Responses API. `served` as with {@link RequestManager.chat}. */
   responses(
     params: ResponseParams & { stream?: false | null },
     options?: CallOptions,
@@ -841,7 +847,8 @@ export declare class RequestManager {
    * URL of an account, goes through the pool, with the key and the base URL of the account that it chooses; the caller's own are left out.
    * Any other URL is refused, and redirects are not followed. An answer that is an error is an answer, and so is an error of ours, each
    * with `x-should-retry: false`: our own attempts are spent. Clients that do not heed it need `maxRetries: 0`: the AI SDK and LangChain.
-   * Events come as a stream with back-pressure, other bodies whole; one of more than 256 MiB is `ERR_UPSTREAM`.
+   * JSON and what is shorter than 64 KB come whole; events, and other bodies that are longer or of a length that is not told, as a
+   * stream with back-pressure. What comes whole is at most 256 MiB; more is `ERR_UPSTREAM`.
    *
    * @throws {RequestManagerError} as a rejection: `ERR_ARGUMENT` for another URL; an abort rejects with the signal's reason
    */
@@ -976,7 +983,7 @@ export declare class RequestManagerError extends Error {
    * - `ERR_TOO_LARGE`: larger than every account's limit, or an input to embed longer than its model takes
    * - `ERR_BUDGET`: every account that may be used has spent its budget, or the pool's; see `retryAfterMs`
    * - `ERR_WAIT`: no room within `maxWaitMs`; see `retryAfterMs`
-   * - `ERR_TIMEOUT`: longer than `timeoutsMs` allows; see `phase`
+   * - `ERR_TIMEOUT`: longer than `timeoutsMs` or the `deadline` allows; see `phase`
    * - `ERR_UPSTREAM`: the last attempt failed; see `status`, `error` and `attempts`
    * - `ERR_STORE`: Redis did not answer, or refused, and the pool has `onRedisDown: 'fail'`
    * - `ERR_CLOSED`: the manager was closed
@@ -1004,8 +1011,8 @@ export declare class RequestManagerError extends Error {
   attempts: Attempt[]
   /** When the same request could succeed. @unit ms */
   retryAfterMs?: number
-  /** Of `ERR_TIMEOUT`, what took too long: no answer, a pause in one, or the whole call. */
-  phase?: 'firstByte' | 'idle' | 'total'
+  /** Of `ERR_TIMEOUT`, what took too long: no connection, no answer, a pause in one, or the whole call. */
+  phase?: 'connect' | 'firstByte' | 'idle' | 'total'
 }
 
 /**

@@ -264,3 +264,15 @@ test('a silent server ends in a typed error when the total time is over', async 
   assert.deepEqual([slow.code, slow.phase], ['ERR_TIMEOUT', 'firstByte'])
   assert.match(slow.message, /no answer within 30 ms \(timeoutsMs\.firstByte\)/)
 })
+
+test('a server that never ends the TLS handshake is a typed error about connecting', async (t) => {
+  const { createServer } = require('node:net')
+  const server = createServer(() => {}).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await new Promise((resolve) => server.once('listening', resolve))
+  const baseURL = `https://127.0.0.1:${server.address().port}/v1`
+  const manager = new RequestManager({ accounts: { a: 'k' }, baseURL, timeoutsMs: { connect: 40 }, maxRetries: 0 })
+  const error = await manager.chat(CHAT).catch((error) => error)
+  assert.deepEqual([error.code, error.phase], ['ERR_TIMEOUT', 'connect'])
+  assert.match(error.message, /no connection within 40 ms \(timeoutsMs\.connect\)/)
+})

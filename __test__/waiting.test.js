@@ -56,6 +56,27 @@ test('a wait that is too long is refused at once with the time that it would tak
   assert.equal(simulator.stats().totals.admitted, 1)
 })
 
+test('a request that has no room before its deadline is refused at once', async (t) => {
+  const { simulator, manager } = await accounts(t, [600])
+  const chat = { ...CHAT, max_completion_tokens: 500 }
+  await manager.chat(chat, { deadline: new Date(Date.now() + 3_600_000) })
+  const error = await manager.chat(chat, { deadline: Date.now() + 20_000 }).catch((error) => error)
+  assert.equal(error.code, 'ERR_WAIT')
+  assert.ok(error.retryAfterMs > 20_000, String(error.retryAfterMs))
+  assert.equal(simulator.stats().totals.admitted, 1)
+})
+
+test('a deadline that has passed, or is no moment, sends nothing', async (t) => {
+  const { simulator, manager } = await accounts(t, [600])
+  const passed = await manager.chat(CHAT, { deadline: new Date(Date.now() - 1) }).catch((error) => error)
+  assert.deepEqual([passed.code, passed.phase], ['ERR_TIMEOUT', 'total'])
+  assert.match(passed.message, /deadline passed \d+ ms ago; nothing was sent/)
+  for (const deadline of [new Date(Number.NaN), 'tomorrow', -1]) {
+    await assert.rejects(manager.chat(CHAT, { deadline }), { code: 'ERR_ARGUMENT', message: /deadline/ })
+  }
+  assert.equal(simulator.stats().totals.admitted, 0)
+})
+
 test('an abort while waiting rejects with the signal\u2019s reason, sends nothing and leaves no listener', async (t) => {
   const { simulator, manager } = await accounts(t, [600])
   const chat = { ...CHAT, max_completion_tokens: 500 }

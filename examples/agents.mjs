@@ -9,7 +9,7 @@ const manager = new RequestManager({
   baseURL: process.env.OPENAI_BASE_URL,
 })
 setDefaultOpenAIClient(new OpenAI({ apiKey: 'the pool has the keys', fetch: manager.fetch }))
-// Chats are counted in tokens before they are sent, responses by their length.
+// Chats; without this line it asks for responses, which go through the pool as well.
 setOpenAIAPI('chat_completions')
 // Traces go to OpenAI past any client, with a key of their own.
 setTracingDisabled(true)

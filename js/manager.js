@@ -1,8 +1,6 @@
 // @ts-check
 'use strict'
 
-const { inspect } = require('node:util')
-const { isDate } = require('node:util/types')
 const { openPool, pass, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { readEmbeddings } = require('./embeddings.js')
@@ -10,6 +8,7 @@ const { wrongArgument } = require('./errors.js')
 const { makeFetch } = require('./fetch.js')
 const { changeWithFunctions } = require('./key-functions.js')
 const { metricsText } = require('./metrics.js')
+const { momentOf } = require('./moments.js')
 const { readAnswer } = require('./stream.js')
 
 /** As for the native side. */
@@ -94,16 +93,6 @@ function checkObject(name, value) {
   if (typeof value !== 'object' || value === null) {
     throw wrongArgument(`\`${name}\` must be an object, got ${typeof value}`)
   }
-}
-
-/** A date as Unix milliseconds; JSON would write a date that is none as null, as if it was left out. */
-function momentOf(name, value) {
-  if (value == null) return undefined
-  // A date of another realm is one as well.
-  if (isDate(value) && value.getTime() >= 0) return value.getTime()
-  throw wrongArgument(
-    `\`${name}\` must be a valid Date from 1970 on, got ${isDate(value) ? String(value) : inspect(value)}`,
-  )
 }
 
 /**

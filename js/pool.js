@@ -8,6 +8,7 @@ const { flushAtExit } = require('./last-words.js')
 const { fromJson, wrongArgument } = require('./errors.js')
 const { isObserved } = require('./events.js')
 const { openWithFunctions } = require('./key-functions.js')
+const { momentOf } = require('./moments.js')
 const { redisTarget } = require('./redis-source.js')
 const { readPassed } = require('./stream.js')
 
@@ -70,7 +71,7 @@ async function run(pool, operation, argumentName, argument, options) {
  * One request on a pool as it is, to whatever endpoint; resolves to the head and the body of its answer.
  *
  * @param {any} pool
- * @param {{ method: string, path: string, headers?: Record<string, string> }} request
+ * @param {{ method: string, path: string, headers?: Record<string, string>, takesPieces?: boolean }} request
  * @param {string | Uint8Array} body
  * @param {Record<string, any>} [options]
  * @returns {Promise<{ head: any, body: string | Uint8Array | ReadableStream }>}
@@ -82,18 +83,20 @@ async function pass(pool, request, body, options) {
   return readPassed(end, options?.signal)
 }
 
-/** Starts a call with its options: JSON for the native side, but for `signal`. */
+/** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
 async function start(options, begin) {
   const observed = isObserved()
   if (options === undefined) return call((number) => begin(number, null, false, observed))
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
   }
-  const { signal: given, ...rest } = options
+  const { signal: given, deadline, ...rest } = options
   const signal = given ?? undefined
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw wrongArgument(`\`options.signal\` must be an AbortSignal, got ${typeof signal}`)
   }
+  // A date that is none would be null in JSON, as if it was left out.
+  if (deadline != null) rest.deadline = typeof deadline === 'number' ? deadline : momentOf('options.deadline', deadline)
   const optionsJson = toJson('options', rest)
   return call((number) => begin(number, optionsJson, signal !== undefined, observed), signal)
 }

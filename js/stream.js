@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-// An answer that comes in events. One call into the native side, and one turn of this thread, brings all that have come since the
+// An answer that comes piece by piece. One call into the native side, and one turn of this thread, brings all that has come since the
 // last; nothing is read ahead of the caller by more than that.
 
 const { completions, reserved, call } = require('./calls.js')
@@ -84,11 +84,10 @@ class ChatStream {
   async #read() {
     try {
       const read = (turn) => completions.readStream(this.#number, turn)
-      const { events, frames, served } = JSON.parse(await call(read, this.#signal))
+      const { events, frames, bytes, served } = JSON.parse(await call(read, this.#signal))
       // A `return` in the meantime has ended it.
       if (this.#isOver) return
-      // Those of a request that was passed on come as they are.
-      this.#chunks = events ?? (frames === '' ? [] : [frames])
+      this.#chunks = events ?? [frames ?? Buffer.from(bytes, 'base64')].filter(({ length }) => length > 0)
       this.#taken = 0
       if (served === undefined) return
       this.#served = served
@@ -125,7 +124,7 @@ function readAnswer(json, signal) {
 }
 
 /**
- * The end of a call that passed a request on: its head, and its body; a stream of bytes where it comes in events.
+ * The end of a call that passed a request on: its head, and its body; a stream of bytes where it comes piece by piece.
  *
  * @param {string} end
  * @param {AbortSignal} [signal]
@@ -141,7 +140,7 @@ function readPassed(end, signal) {
   return { head, body: head.isText ? text : Buffer.from(text, 'base64') }
 }
 
-/** The events of a stream as the bytes that they came in. */
+/** What a stream brings as bytes. */
 function bytesOf(stream) {
   const encoder = new TextEncoder()
   return new ReadableStream(
@@ -149,7 +148,8 @@ function bytesOf(stream) {
       type: 'bytes',
       async pull(controller) {
         const { done, value } = await stream.next()
-        if (!done) return controller.enqueue(encoder.encode(value))
+        // A copy of bytes: what is enqueued is transferred, and they may lie in a buffer that Node shares out.
+        if (!done) return controller.enqueue(typeof value === 'string' ? encoder.encode(value) : new Uint8Array(value))
         controller.close()
         controller.byobRequest?.respond(0)
       },

@@ -139,7 +139,8 @@ impl<'de> Deserialize<'de> for Name<'de> {
 
 /// `text` as a JSON string with its quotes.
 pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // Writing a text to memory cannot fail.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ use crate::{
 /// The longest body that is taken in: half of V8's longest string, as it goes there with an envelope.
 const LONGEST_BODY: usize = 256 * 1024 * 1024;
 
+/// Up to this length a body of any kind is taken in whole, so that one that breaks off can be asked for again.
+const SHORT_BODY: u64 = 64 * 1024;
+
 /// The HTTP client of one manager, with its pooled connections.
 #[derive(Debug)]
 pub struct Client {
@@ -43,6 +46,8 @@ pub struct Opened {
     pub headers: HeaderMap,
     response: Response,
     idle: Duration,
+    /// Why the body has ended too early, once it has.
+    failed: Option<Failure>,
 }
 
 /// Why there is no complete answer.
@@ -50,6 +55,8 @@ pub struct Opened {
 pub enum Failure {
     /// No connection: nothing was sent.
     Connect(String),
+    /// No connection within the time, in milliseconds: nothing was sent.
+    SlowConnect(u128),
     /// No headers within the time, in milliseconds.
     FirstByte(u128),
     /// The body stood still for the time, in milliseconds.
@@ -62,6 +69,7 @@ impl Failure {
     /// The phase that took longer than the timeouts allow, if that is why.
     pub fn phase(&self) -> Option<&'static str> {
         match self {
+            Failure::SlowConnect(_) => Some("connect"),
             Failure::FirstByte(_) => Some("firstByte"),
             Failure::Idle(_) => Some("idle"),
             Failure::Connect(_) | Failure::Cut(_) => None,
@@ -73,6 +81,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Connect(why) => write!(f, "could not connect: {why}"),
+            Failure::SlowConnect(ms) => {
+                write!(f, "no connection within {ms} ms (timeoutsMs.connect)")
+            }
             Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
             Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
             Failure::Cut(why) => write!(f, "the connection broke: {why}"),
@@ -106,12 +117,16 @@ impl Client {
         let response = timeout(timeouts.first_byte, request)
             .await
             .map_err(|_| Failure::FirstByte(timeouts.first_byte.as_millis()))?
-            .map_err(failure)?;
+            .map_err(|error| match error.is_connect() && error.is_timeout() {
+                true => Failure::SlowConnect(self.connect.as_millis()),
+                false => failure(error),
+            })?;
         Ok(Opened {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             response,
             idle: timeouts.idle,
+            failed: None,
         })
     }
 
@@ -152,17 +167,34 @@ fn build(connect: Duration) -> Result<reqwest::Client, Failure> {
 impl Opened {
     /// Whether the body is a stream of server-sent events.
     pub fn is_event_stream(&self) -> bool {
-        let kind = self.headers.get(http::header::CONTENT_TYPE);
-        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        (200..300).contains(&self.status) && kind.starts_with("text/event-stream")
+        (200..300).contains(&self.status) && self.kind().starts_with("text/event-stream")
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// Whether the body is better handed on than waited for: no JSON, and longer than a little, or of a length that nobody knows yet.
+    pub fn is_download(&self) -> bool {
+        let is_short = self
+            .response
+            .content_length()
+            .is_some_and(|length| length <= SHORT_BODY);
+        (200..300).contains(&self.status) && !is_short && !self.kind().contains("json")
+    }
+
+    fn kind(&self) -> &str {
+        let kind = self.headers.get(http::header::CONTENT_TYPE);
+        kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The next piece of the body; `None` at its end. What has failed fails again: the HTTP client would say that this is the end.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        timeout(self.idle, self.response.chunk())
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        let piece = timeout(self.idle, self.response.chunk())
             .await
-            .map_err(|_| Failure::Idle(self.idle.as_millis()))?
-            .map_err(failure)
+            .map_err(|_| Failure::Idle(self.idle.as_millis()))
+            .and_then(|piece| piece.map_err(failure));
+        self.failed = piece.as_ref().err().cloned();
+        piece
     }
 
     /// Takes in the whole body.

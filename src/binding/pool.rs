@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     manager::{
         End, Manager, Need, Recorded, Reply, Request, Served, chat_request, embeddings_request,
-        error_json,
+        error_json, unix_ms,
     },
     tokens::Endpoint,
 };
@@ -190,7 +190,7 @@ async fn pass(
 ) -> Result<End> {
     manager.follow();
     let settings = &*manager.settings();
-    let options = options.map(|json| CallOptions::parse(json, settings.timeouts));
+    let options = options.map(|json| CallOptions::parse(json, settings, unix_ms()));
     let options = with_observed(options.transpose()?, observed);
     let request = Request::passing(head, body.into(), options, settings)?;
     Ok(end(manager.serve(&request).await?, Reply::to_passed_result))
@@ -210,7 +210,7 @@ async fn run(
         Ok(with_observed(options, observed))
     };
     let of_class = || {
-        let options = options.map(|json| CallOptions::parse(json, settings.timeouts));
+        let options = options.map(|json| CallOptions::parse(json, settings, unix_ms()));
         Ok(with_observed(options.transpose()?, observed))
     };
     match operation {

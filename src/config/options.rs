@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Timeouts, reader::Field};
+use super::{
+    Settings, Timeouts,
+    reader::{Field, LONGEST_MS},
+};
 use crate::error::{Code, Error, Result};
 
 /// More further attempts than this are a mistake.
@@ -37,14 +40,16 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Options from JSON text; `defaults` fills in the timeouts that are not named.
-    pub fn parse(json: &str, defaults: Timeouts) -> Result<Self> {
+    /// Options from JSON text, with the settings for what is not named. A deadline becomes the time that is left until then, at most a day:
+    /// for the whole call, and so for its waiting.
+    pub fn parse(json: &str, settings: &Settings, now_unix_ms: f64) -> Result<Self> {
         let value: Value = serde_json::from_str(json)
             .map_err(|_| Error::new(Code::Argument, "`options` is not valid JSON"))?;
         let object = Field::root("options", &value, Code::Argument).object(&[
             "maxWaitMs",
             "maxRetries",
             "timeoutsMs",
+            "deadline",
             "accounts",
             "priority",
             "tenant",
@@ -58,7 +63,17 @@ impl CallOptions {
             options.max_retries = Some(retries.whole(0, MOST_RETRIES)?.unsigned_abs());
         }
         if let Some(field) = object.get("timeoutsMs") {
-            options.timeouts = Some(timeouts(&field, defaults)?);
+            options.timeouts = Some(timeouts(&field, settings.timeouts)?);
+        }
+        if let Some(deadline) = object.get("deadline") {
+            let left = left_until(&deadline, now_unix_ms)?;
+            let wait = options.max_wait.unwrap_or(settings.max_wait);
+            let timeouts = options.timeouts.unwrap_or(settings.timeouts);
+            options.max_wait = Some(wait.min(left));
+            options.timeouts = Some(Timeouts {
+                total: timeouts.total.min(left),
+                ..timeouts
+            });
         }
         if let Some(priority) = object.get("priority") {
             options.priority = priority.whole(-HIGHEST_PRIORITY, HIGHEST_PRIORITY)?;
@@ -70,9 +85,12 @@ impl CallOptions {
             options.cache_affinity = Some(affinity.flag()?);
         }
         if let Some(field) = object.get("accounts") {
-            let labels = field.elements()?;
+            let labels = match field.is_array() {
+                true => field.elements()?,
+                false => vec![field.clone()],
+            };
             if labels.is_empty() {
-                return Err(field.must_be("a list of at least one account label"));
+                return Err(field.must_be("an account's label, or a list of at least one"));
             }
             let labels = labels.iter().map(|label| Ok(label.text()?.to_owned()));
             options.accounts = Some(labels.collect::<Result<_>>()?);
@@ -100,6 +118,19 @@ impl CallOptions {
             ..CallOptions::default()
         })
     }
+}
+
+/// The time until a moment, which is given in Unix milliseconds.
+fn left_until(deadline: &Field<'_>, now_unix_ms: f64) -> Result<Duration> {
+    let left_ms = deadline.zero_or_more()? - now_unix_ms;
+    if left_ms <= 0.0 {
+        let message = format!(
+            "the call's deadline passed {} ms ago; nothing was sent",
+            (-left_ms).ceil()
+        );
+        return Err(Error::timeout("total", message));
+    }
+    Ok(Duration::from_secs_f64(left_ms.min(LONGEST_MS) / 1000.0))
 }
 
 /// What a caller may set for a change of settings.

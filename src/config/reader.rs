@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The longest time that a setting may name: a day.
-const LONGEST_MS: f64 = 86_400_000.0;
+pub(super) const LONGEST_MS: f64 = 86_400_000.0;
 
 /// A value with the path that leads to it.
 #[derive(Debug, Clone)]

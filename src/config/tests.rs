@@ -235,10 +235,12 @@ fn no_message_shows_any_part_of_a_secret() {
 
 #[test]
 fn call_options_fill_in_what_they_do_not_name() {
-    let defaults = Timeouts::default();
+    let settings = parsed(r#"{"accounts": {"a": "k"}}"#);
+    let defaults = settings.timeouts;
     let options = CallOptions::parse(
         r#"{"maxWaitMs": 5, "maxRetries": 2, "timeoutsMs": {"idle": 9}, "accounts": ["a"]}"#,
-        defaults,
+        &settings,
+        0.0,
     )
     .unwrap();
     assert_eq!(options.max_wait, Some(Duration::from_millis(5)));
@@ -252,12 +254,51 @@ fn call_options_fill_in_what_they_do_not_name() {
         r#"{"force": 1}"#,
         r#"{"maxRetries": -1}"#,
         r#"{"accounts": []}"#,
+        r#"{"accounts": 3}"#,
+        r#"{"deadline": -1}"#,
         r#"{"retries": 1}"#,
         "3",
     ] {
-        let error = CallOptions::parse(wrong, defaults).unwrap_err();
+        let error = CallOptions::parse(wrong, &settings, 0.0).unwrap_err();
         assert_eq!(error.code(), Code::Argument, "{wrong}");
     }
+}
+
+#[test]
+fn a_deadline_bounds_the_waiting_and_the_whole_call() {
+    let settings = parsed(r#"{"accounts": {"a": "k"}, "maxWaitMs": 20000}"#);
+    let bounds = |json: &str| -> Result<_> {
+        let options = CallOptions::parse(json, &settings, 1_000_000.0)?;
+        let ms = |time: Duration| time.as_millis();
+        Ok((
+            options.max_wait.map(ms),
+            options.timeouts.map(|t| ms(t.total)),
+        ))
+    };
+    for (json, expected) in [
+        (r#"{"deadline": 1005000}"#, (Some(5_000), Some(5_000))),
+        (r#"{"deadline": 1030000}"#, (Some(20_000), Some(30_000))),
+        (
+            r#"{"deadline": 1030000, "maxWaitMs": 7, "timeoutsMs": {"total": 9}}"#,
+            (Some(7), Some(9)),
+        ),
+        (r#"{"deadline": 1e300}"#, (Some(20_000), Some(600_000))),
+    ] {
+        assert_eq!(bounds(json).unwrap(), expected, "{json}");
+    }
+    let passed = bounds(r#"{"deadline": 999999}"#).unwrap_err();
+    assert_eq!(passed.code(), Code::Timeout);
+    assert_eq!(
+        passed.message(),
+        "the call's deadline passed 1 ms ago; nothing was sent"
+    );
+}
+
+#[test]
+fn one_account_may_stand_without_a_list() {
+    let settings = parsed(r#"{"accounts": {"a": "k"}}"#);
+    let options = CallOptions::parse(r#"{"accounts": "a"}"#, &settings, 0.0).unwrap();
+    assert_eq!(options.accounts, Some(vec!["a".to_owned()]));
 }
 
 #[test]

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     InFlight, Reply, Request,
-    event_stream::Events,
+    delivery::{Open, Served},
+    exchange::Coming,
     live::Current,
-    streaming::{self, Open, Streaming},
+    streaming::Streaming,
 };
 use crate::{
     books::Reservation,
@@ -36,11 +37,11 @@ impl Answered {
     }
 }
 
-/// An answer whose first event has come.
+/// An answer of which the first event, or byte, has come.
 #[derive(Debug)]
 pub(super) struct Begun {
-    pub(super) events: Events,
-    pub(super) served: streaming::Served,
+    pub(super) coming: Coming,
+    pub(super) served: Served,
     pub(super) estimate: Estimate,
     pub(super) reservation: Option<Reservation>,
     pub(super) slot: Option<Slot>,
@@ -63,6 +64,6 @@ impl Begun {
             slot: self.slot,
             in_flight,
         };
-        Streaming::new(self.events, self.served, deadline, open)
+        Streaming::new(self.coming, self.served, deadline, open)
     }
 }

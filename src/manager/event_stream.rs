@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -25,8 +24,6 @@ pub(super) struct Events {
     pub(super) opened: Opened,
     /// None at the end of the body.
     decoder: Option<Decoder>,
-    /// What broke the body off. Its turn is behind the events that came before it; to ask the body again would say that it has ended.
-    broken: Option<Failure>,
     /// What has been read and nobody has taken.
     pub(super) read: VecDeque<Event>,
 }
@@ -37,10 +34,11 @@ impl Events {
         let mut events = Events {
             opened,
             decoder: Some(Decoder::default()),
-            broken: None,
             read: VecDeque::new(),
         };
-        events.wait().await?;
+        while events.read.is_empty() && events.decoder.is_some() {
+            events.read_on().await?;
+        }
         let Some(first) = events.read.front() else {
             return Err(Failure::Cut("the stream ended without an event".to_owned()));
         };
@@ -49,64 +47,50 @@ impl Events {
         Ok((events, error))
     }
 
-    /// Takes in one piece of the body; tells how long it was.
-    fn take_in(&mut self, piece: Result<Option<Bytes>, Failure>) -> usize {
+    /// Takes in one piece of the body.
+    async fn read_on(&mut self) -> Result<usize, Failure> {
+        let piece = self.opened.piece().await?;
+        self.take_in(piece.as_deref())
+    }
+
+    fn take_in(&mut self, piece: Option<&[u8]>) -> Result<usize, Failure> {
         let Some(decoder) = &mut self.decoder else {
-            return 0;
+            return Ok(0);
         };
         match piece {
-            Ok(Some(piece)) => {
+            Some(piece) => {
                 let read = &mut self.read;
-                let pushed = decoder.push(&piece, |event| read.push_back(event));
-                self.broken = pushed
-                    .map_err(|too_long| Failure::Cut(too_long.to_string()))
-                    .err();
-                piece.len()
+                let pushed = decoder.push(piece, |event| read.push_back(event));
+                pushed.map_err(|too_long| Failure::Cut(too_long.to_string()))?;
+                Ok(piece.len())
             }
-            Ok(None) => {
+            None => {
                 let rest = self.decoder.take().and_then(Decoder::finish);
                 // Some servers leave out the last blank line; but half an event is none.
                 self.read
                     .extend(rest.filter(|event| event.data == DONE || is_json(event)));
-                0
-            }
-            Err(failure) => {
-                self.broken = Some(failure);
-                0
+                Ok(0)
             }
         }
     }
 
-    /// Whether nothing more comes, as the server said.
+    /// Whether nothing more comes.
     pub(super) fn is_at_end(&self) -> bool {
         self.decoder.is_none()
     }
 
-    fn goes_on(&self) -> bool {
-        self.decoder.is_some() && self.broken.is_none()
-    }
-
-    /// Waits until there is an event or the end.
-    async fn wait(&mut self) -> Result<(), Failure> {
-        while self.read.is_empty() && self.goes_on() {
-            let piece = self.opened.piece().await;
-            self.take_in(piece);
-        }
-        match self.read.is_empty() {
-            true => self.broken.take().map_or(Ok(()), Err),
-            false => Ok(()),
-        }
-    }
-
     /// Waits until there is an event or the end, and takes along what is there already.
     pub(super) async fn ready(&mut self) -> Result<(), Failure> {
-        self.wait().await?;
+        while self.read.is_empty() && self.decoder.is_some() {
+            self.read_on().await?;
+        }
         let mut taken = 0;
-        while taken < MOST_AT_ONCE && self.goes_on() {
-            let Some(piece) = self.opened.piece().now_or_never() else {
+        while taken < MOST_AT_ONCE && self.decoder.is_some() {
+            // What fails will fail again when it is its turn.
+            let Some(Ok(piece)) = self.opened.piece().now_or_never() else {
                 break;
             };
-            taken += self.take_in(piece);
+            taken += self.take_in(piece.as_deref())?;
         }
         Ok(())
     }

@@ -11,13 +11,14 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::runtime::Handle;
 
-use super::{Manager, Request};
+use super::{
+    Manager, Request,
+    named::{can_make, is_lasting},
+};
 use crate::{
-    body::Body,
     config::Settings,
     quota::redis::made_key,
     redis::{Connection, cmd, from_redis_value},
-    tokens::Endpoint,
 };
 
 /// Ids remembered in this process; the oldest goes.
@@ -25,21 +26,6 @@ const MOST: usize = 10_000;
 
 /// How long Redis remembers an id, in seconds: as long as OpenAI keeps responses.
 const KEPT_S: u64 = 30 * 86_400;
-
-/// What ids of lasting things begin with.
-const KINDS: [&str; 8] = [
-    "resp_", "conv_", "file-", "batch_", "vs_", "ftjob-", "upload_", "video_",
-];
-
-/// Fields of a body that name what an account has made.
-const FIELDS: [&str; 6] = [
-    "previous_response_id",
-    "conversation",
-    "input_file_id",
-    "training_file",
-    "validation_file",
-    "file_id",
-];
 
 /// The makers of what is remembered.
 #[derive(Debug)]
@@ -158,49 +144,9 @@ impl Manager {
     }
 }
 
-/// Whether requests to an endpoint and their answers can name something that lasts: those for chats and embeddings do not.
-fn can_make(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Responses | Endpoint::Other)
-}
-
-fn is_lasting(id: &str) -> bool {
-    KINDS.iter().any(|kind| id.starts_with(kind))
-}
-
-/// The ids of lasting things that a request names, in its path or its body.
-pub(super) fn named_by(endpoint: Endpoint, path: &str, body: Option<&Body<'_>>) -> Vec<String> {
-    if !can_make(endpoint) {
-        return Vec::new();
-    }
-    let in_path = path.split('/').map(str::to_owned);
-    let in_body = body.into_iter().flat_map(|body| {
-        FIELDS.iter().filter_map(|field| {
-            let text = body.get::<String>(field);
-            // A conversation can also be an object with its id.
-            text.or_else(|| Body::parse(body.raw(field)?).ok()?.get::<String>("id"))
-        })
-    });
-    in_path.chain(in_body).filter(|id| is_lasting(id)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_are_found_in_paths_and_bodies() {
-        let body = r#"{"previous_response_id":"resp_1","conversation":{"id":"conv_2"},"user":"file-3","input_file_id":null}"#;
-        let body = Body::parse(body).unwrap();
-        assert_eq!(
-            named_by(Endpoint::Other, "/files/file-9/content", None),
-            ["file-9"]
-        );
-        assert_eq!(
-            named_by(Endpoint::Responses, "/responses", Some(&body)),
-            ["resp_1", "conv_2"]
-        );
-        assert!(named_by(Endpoint::Chat, "/resp_1", Some(&body)).is_empty());
-    }
 
     #[tokio::test]
     async fn the_oldest_goes() {

@@ -6,6 +6,7 @@
 mod answered;
 mod arguments;
 mod coalesce;
+mod delivery;
 mod dropin;
 mod embedding;
 mod end;
@@ -18,7 +19,9 @@ mod live;
 mod look;
 mod made;
 mod metered;
+mod named;
 mod passing;
+mod pieces;
 mod prefix;
 mod reply;
 mod request;
@@ -26,8 +29,8 @@ mod retry;
 mod sending;
 mod serving;
 mod sharing;
-mod stream_tally;
 mod streaming;
+mod tally;
 mod trail;
 mod wanted;
 
@@ -222,7 +225,7 @@ impl Manager {
                 Err(Error::timeout(
                     "total",
                     format!(
-                        "the call took longer than {} ms (timeoutsMs.total)",
+                        "the call took longer than {} ms (timeoutsMs.total, or its deadline)",
                         total.as_millis()
                     ),
                 ))
@@ -267,7 +270,7 @@ impl Manager {
 }
 
 /// The wall clock.
-fn unix_ms() -> f64 {
+pub(crate) fn unix_ms() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     // A clock that stands before 1970 is broken; then all is counted on its first day.
     now.unwrap_or_default().as_secs_f64() * 1000.0

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::Value;
 
 use super::{
-    made::named_by,
+    named::named_by,
     request::{Request, names, streaming, wrong},
 };
 use crate::{
@@ -44,10 +44,12 @@ pub struct Route {
     pub query: Option<String>,
     /// The caller's headers, but for those that are ours.
     pub headers: HeaderMap,
+    /// Whether the caller can take the answer's body piece by piece.
+    pub takes_pieces: bool,
 }
 
 impl Request {
-    /// A request of this head (`{ method, path, headers }` as JSON) with any body.
+    /// A request of this head (`{ method, path, headers, takesPieces }` as JSON) with any body.
     pub fn passing(
         head: &str,
         body: Bytes,
@@ -57,7 +59,8 @@ impl Request {
         let route = Route::parse(head)?;
         let endpoint = route.endpoint();
         let text = std::str::from_utf8(&body).ok().filter(|_| route.is_json());
-        let Some(mut fields) = text.and_then(|text| Body::parse(text).ok()) else {
+        let Some((text, mut fields)) = text.and_then(|text| Some((text, Body::parse(text).ok()?)))
+        else {
             // What should be JSON and is not goes on as well: the server says best what is wrong with it.
             let name = route.first_segment();
             let endpoint = Endpoint::Other;
@@ -69,7 +72,7 @@ impl Request {
         let requested = fields.get::<String>("model");
         let Some(requested) = requested.filter(|model| !model.is_empty()) else {
             let name = route.first_segment();
-            let named = named_by(endpoint, &route.path, Some(&fields));
+            let named = named_by(endpoint, &route.path, Some(text));
             let body = body.clone();
             return Ok(Request::of_route(
                 route, endpoint, &name, named, body, options,
@@ -88,7 +91,7 @@ impl Request {
             model,
             model_group,
             body: changed.map_or_else(|| body.clone(), Bytes::from),
-            names: named_by(endpoint, &route.path, Some(&fields)),
+            names: named_by(endpoint, &route.path, Some(text)),
             streams: streams.streams,
             hides_usage: streams.hides_usage,
             route: Some(route),
@@ -126,7 +129,7 @@ impl Route {
         let value: Value = serde_json::from_str(head)
             .map_err(|_| Error::new(Code::Argument, "the request's head is not valid JSON"))?;
         let root = Field::root("", &value, Code::Argument);
-        let object = root.object(&["method", "path", "headers"])?;
+        let object = root.object(&["method", "path", "headers", "takesPieces"])?;
         let method = object.required("method");
         let method = Method::from_bytes(method.text()?.to_uppercase().as_bytes())
             .map_err(|_| method.must_be("an HTTP method"))?;
@@ -152,7 +155,10 @@ impl Route {
                 }
             }
         }
+        let mut takes_pieces = false;
+        object.set("takesPieces", &mut takes_pieces, false, Field::flag)?;
         Ok(Route {
+            takes_pieces,
             method,
             path: format!("/{}", path.trim_start_matches('/')),
             query,

@@ -7,10 +7,10 @@ use std::{borrow::Cow, fmt::Write, sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{json, value::RawValue};
 
-use super::facts::{Facts, attempts_json, served_json, warnings_json};
+use super::facts::{Attempts, Facts, warnings_json};
 use crate::{
     attempt::Attempt, body::quoted, client::Answer, error::Error, usage::Usage, warning::Warning,
 };
@@ -50,8 +50,8 @@ pub struct Reply {
 impl Reply {
     /// The result of `createChat`, without the prompt, which JavaScript has.
     pub fn to_chat_result(&self) -> String {
-        let served = self.warnings.is_some().then(|| self.served());
-        let mut json = self.drop_in_head("totalCost", served.as_ref());
+        let served = self.warnings.is_some().then(|| self.facts().to_json());
+        let mut json = self.drop_in_head("totalCost", served.as_deref());
         let _ = write!(
             json,
             r#","output":{{"status":{},"statusText":{},"headers":{},"data":{}}}}}"#,
@@ -70,11 +70,11 @@ impl Reply {
 
     /// The result of the class methods: OpenAI's answer and how it was served.
     pub fn to_class_result(&self) -> String {
-        self.class_result(&self.served())
+        self.class_result(&self.facts().to_json())
     }
 
-    pub(super) fn class_result(&self, served: &Value) -> String {
-        let mut json = String::with_capacity(self.body.len() + 512);
+    pub(super) fn class_result(&self, served: &str) -> String {
+        let mut json = String::with_capacity(self.body.len() + served.len() + 64);
         let _ = write!(json, r#"{{"data":{},"served":{served}"#, self.body_text());
         if let Some(warnings) = &self.warnings {
             let _ = write!(json, r#","warnings":{}"#, warnings_json(warnings));
@@ -93,7 +93,7 @@ impl Reply {
             quoted(status_text(self.status)),
             headers_json(&self.headers),
             text.is_ok(),
-            self.served(),
+            self.facts().to_json(),
         );
         if let Some(warnings) = &self.warnings {
             let _ = write!(head, r#","warnings":{}"#, warnings_json(warnings));
@@ -107,7 +107,7 @@ impl Reply {
     }
 
     /// The fields that the drop-in results share, as an object that is not closed. How it was served is for those who listen.
-    pub(super) fn drop_in_head(&self, cost_name: &str, served: Option<&Value>) -> String {
+    pub(super) fn drop_in_head(&self, cost_name: &str, served: Option<&str>) -> String {
         let mut json = String::with_capacity(self.body.len() + 2048);
         let _ = write!(
             json,
@@ -127,19 +127,16 @@ impl Reply {
         json
     }
 
-    pub(super) fn served(&self) -> Value {
-        let mut served = served_json(&Facts {
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
             account: &self.account,
             waited: self.waited,
             attempts: &self.attempts,
             usage: self.usage,
             cost: self.cost,
             request_id: self.request_id.as_deref(),
-        });
-        if self.coalesced {
-            served["coalesced"] = true.into();
+            coalesced: self.coalesced,
         }
-        served
     }
 
     fn embeddings(&self) -> Vec<&str> {
@@ -192,7 +189,7 @@ pub fn error_json(error: &Error) -> String {
             last.headers.iter().cloned().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>()
         }),
         "requestId": last.and_then(|last| last.request_id.as_deref()),
-        "attempts": attempts_json(error.attempts()),
+        "attempts": Attempts(error.attempts()),
         "phase": error.phase(),
         "retryAfterMs": error.retry_after().map(|after| after.as_millis() as u64),
     });
@@ -222,6 +219,12 @@ pub(super) fn header_pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, C
 
 /// Headers as a JSON object; the values of a repeated name are joined, as `fetch` does.
 fn headers_json(headers: &HeaderMap) -> String {
+    struct Joined<'a>(Vec<(&'a str, Cow<'a, str>)>);
+    impl Serialize for Joined<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+        }
+    }
     let mut pairs: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(headers.len());
     for (name, value) in header_pairs(headers) {
         match pairs.iter_mut().find(|(known, _)| *known == name) {
@@ -229,19 +232,11 @@ fn headers_json(headers: &HeaderMap) -> String {
             None => pairs.push((name, value)),
         }
     }
-    let mut json = String::with_capacity(1024);
-    json.push('{');
-    for (index, (name, value)) in pairs.iter().enumerate() {
-        if index > 0 {
-            json.push(',');
-        }
-        let _ = write!(json, "{}:{}", quoted(name), quoted(value));
-    }
-    json.push('}');
-    json
+    // Writing texts to memory cannot fail.
+    serde_json::to_string(&Joined(pairs)).unwrap_or_default()
 }
 
-fn status_text(status: u16) -> &'static str {
+pub(super) fn status_text(status: u16) -> &'static str {
     StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{made::named_by, passing::Route};
+use super::{named::named_by, passing::Route};
 use crate::{
     body::{Body, quoted},
     config::{Account, CallOptions, Settings},
@@ -88,7 +88,7 @@ impl Request {
         }
         let streaming = streaming(&mut body, endpoint, "params")?;
         let changed = (model != requested || streaming.hides_usage).then(|| body.to_json());
-        let named = named_by(endpoint, "", Some(&body));
+        let named = named_by(endpoint, "", Some(&json));
         let (model, model_group) = names(model, settings);
         Ok(Request {
             endpoint,

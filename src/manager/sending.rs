@@ -7,8 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Manager,
-    event_stream::Events,
-    exchange::{exchange, verdict_of},
+    exchange::{Coming, exchange, verdict_of},
     serving::Call,
     trail::Trail,
 };
@@ -27,8 +26,8 @@ const UNAUTHORIZED: u16 = 401;
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) answer: Result<Answer, Failure>,
-    /// What the answer comes in, where it is a stream that has begun.
-    pub(super) events: Option<Events>,
+    /// What is still to come of an answer that has begun.
+    pub(super) coming: Option<Coming>,
     pub(super) verdict: Verdict,
     pub(super) took: Duration,
     /// The key that it was sent with.
@@ -98,22 +97,16 @@ impl Manager {
         let body = request.body_for(account);
         trail.begins(permit, waited);
         let sent = Instant::now();
-        let exchanged = exchange(
-            &current.client,
-            (method, address),
-            body,
-            request.streams,
-            &timeouts,
-        )
-        .await;
-        let (answer, events) = match exchanged {
-            Ok((answer, events)) => (Ok(answer), events),
+        let exchanged =
+            exchange(&current.client, (method, address), body, request, &timeouts).await;
+        let (answer, coming) = match exchanged {
+            Ok((answer, coming)) => (Ok(answer), coming),
             Err(failure) => (Err(failure), None),
         };
         Sent {
             verdict: verdict_of(&answer),
             answer,
-            events,
+            coming,
             took: sent.elapsed(),
             key: key.key.clone(),
             key_failure: None,

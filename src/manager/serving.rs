@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     Manager, Reply, Request,
     answered::{Answered, Begun},
+    delivery,
     exchange::unspent,
     failure::{failed, gave_up},
     live::Current,
@@ -15,7 +16,6 @@ use super::{
     reply::request_id,
     retry::{Next, Tries},
     sending::Sent,
-    streaming,
     trail::Trail,
 };
 use crate::{
@@ -192,14 +192,14 @@ impl Manager {
         let account = permit.account().clone();
         let Sent {
             answer,
-            events,
+            coming,
             mut verdict,
             took,
             key,
             key_failure,
         } = self.send(call, &mut permit, key, waited, trail).await;
         let mut metered = None;
-        if let (Ok(answer), Outcome::Ok, None) = (&answer, verdict.outcome, &events) {
+        if let (Ok(answer), Outcome::Ok, None) = (&answer, verdict.outcome, &coming) {
             metered = match &call.request.route {
                 // What is passed on need not be JSON, nor a stream where one was asked for.
                 Some(_) => Some(Metered::parse(&answer.body).unwrap_or_default()),
@@ -231,10 +231,10 @@ impl Manager {
         };
         let status = answer.as_ref().ok().map(|answer| answer.status);
         trail.ended(verdict.outcome, status, took);
-        if let (Some(events), Ok(answer)) = (events, &answer) {
+        if let (Some(coming), Ok(answer)) = (coming, &answer) {
             return Ok(Answered::Begun(Box::new(Begun {
-                events,
-                served: streaming::Served {
+                coming,
+                served: delivery::Served {
                     account: account.label.clone(),
                     tokens_left,
                     requests_left,

@@ -1,340 +1,237 @@
-//! An answer that comes in events, for as long as somebody takes them.
+//! An answer that comes piece by piece, for as long as somebody takes them.
 //!
-//! Nothing is read ahead: bytes are taken from the connection when events are asked for, so a slow reader slows the sender down and
-//! memory stays bounded. Until the first event a request can still fail over; from then on it has been delivered in part, and
-//! nothing is repeated.
+//! Nothing is read ahead: bytes are taken from the connection when they are asked for, so a slow reader slows the sender down and
+//! memory stays bounded. Until the first event, or byte, a request can still fail over; from then on it has been delivered in part,
+//! and nothing is repeated.
 
-use std::{sync::Arc, time::Duration};
-
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    InFlight, Request,
+    delivery::{Delivery, Open, Served},
     event_stream::{DONE, Events, is_json},
-    facts::{Facts, served_json, warnings_json},
-    live::Current,
-    metered,
-    reply::header_pairs,
-    stream_tally::{Taken, Tally},
+    exchange::Coming,
+    facts::warnings_json,
+    pieces::Pieces,
+    reply::{header_pairs, status_text},
+    tally::{Taken, Tally},
 };
 use crate::{
-    attempt::{Attempt, Outcome},
     body::quoted,
-    books::{Counts, Entry, Reservation},
-    error::{Code, Error, LastAnswer, Result, UpstreamError},
+    error::{Error, Result},
     outcome::error_of_event,
-    scheduler::Slot,
     sse::Event,
-    tokens::Estimate,
-    usage::Usage,
     warning::Warning,
 };
 
 /// A stream that a caller reads.
 #[derive(Debug)]
 pub struct Streaming {
-    events: Events,
-    /// Everything is to be over by then.
-    deadline: Instant,
-    served: Served,
-    tally: Tally,
-    /// Whether the caller gets the events as they stand in the stream.
-    passes: bool,
-    /// None when it is over.
-    open: Option<Open>,
+    coming: Coming,
+    delivery: Delivery,
 }
 
-/// How a stream is served.
-#[derive(Debug)]
-pub(super) struct Served {
-    pub(super) account: Arc<str>,
-    /// Tokens left on the account for the model; `None` where no limit is known.
-    pub(super) tokens_left: Option<f64>,
-    pub(super) requests_left: Option<f64>,
-    pub(super) waited: Duration,
-    pub(super) attempts: Vec<Attempt>,
-    pub(super) request_id: Option<String>,
-    /// What those who listen should know; `None` where nobody listens.
-    pub(super) warnings: Option<Vec<Warning>>,
-}
-
-/// What an open stream holds on to.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) request: Request,
-    pub(super) estimate: Estimate,
-    pub(super) current: Arc<Current>,
-    pub(super) reservation: Option<Reservation>,
-    pub(super) in_flight: InFlight,
-    /// The place among the account's concurrent requests, until the end.
-    #[expect(dead_code, reason = "a guard")]
-    pub(super) slot: Option<Slot>,
-}
-
-/// Events for the caller.
+/// What has come for the caller.
 #[derive(Debug)]
 pub struct Batch {
-    /// `{ "events": […] }`; with `served` where these are the last.
+    /// `{ "events": […] }`, or for those who get them as they stand in the stream `{ "frames": "…" }`, or `{ "bytes": "…" }` in base64;
+    /// with `served` where these are the last.
     pub json: String,
     /// Whether there is nothing more.
     pub is_last: bool,
 }
 
 impl Streaming {
-    pub(super) fn new(events: Events, served: Served, deadline: Instant, open: Open) -> Self {
-        Streaming {
-            events,
+    pub(super) fn new(coming: Coming, served: Served, deadline: Instant, open: Open) -> Self {
+        let delivery = Delivery {
+            status: coming.opened().status,
             deadline,
             served,
             tally: Tally::default(),
-            passes: open.request.route.is_some(),
             open: Some(open),
-        }
+        };
+        Streaming { coming, delivery }
     }
 
     /// The same with what those who listen should know.
     #[must_use]
     pub(super) fn warning(mut self, warnings: Vec<Warning>) -> Self {
-        self.served.warnings = Some(warnings);
+        self.delivery.served.warnings = Some(warnings);
         self
     }
 
     /// What the caller learns when the stream begins, as JSON: how it is served, and the response's head.
     pub fn head(&self) -> String {
-        let opened = &self.events.opened;
+        let opened = self.coming.opened();
+        let served = &self.delivery.served;
         let headers: serde_json::Map<String, serde_json::Value> = header_pairs(&opened.headers)
             .map(|(name, value)| (name.to_owned(), value.into_owned().into()))
             .collect();
-        let head = json!({
-            "org": &*self.served.account,
-            "remainingAvailableTokensThisMinute": self.served.tokens_left.map(f64::floor),
+        let mut head = json!({
+            "org": &*served.account,
+            "remainingAvailableTokensThisMinute": served.tokens_left.map(f64::floor),
             "status": opened.status,
+            "statusText": status_text(opened.status),
             "headers": headers,
-            "served": self.served(),
+            "served": self.delivery.facts(),
         });
-        match &self.served.warnings {
-            None => head.to_string(),
-            Some(warnings) => {
-                let mut head = head;
-                head["warnings"] = warnings_json(warnings);
-                head.to_string()
-            }
+        if let Some(warnings) = &served.warnings {
+            head["warnings"] = warnings_json(warnings);
         }
+        head.to_string()
     }
 
-    fn served(&self) -> serde_json::Value {
-        served_json(&Facts {
-            account: &self.served.account,
-            waited: self.served.waited,
-            attempts: &self.served.attempts,
-            usage: self.tally.usage,
-            cost: self.tally.cost,
-            request_id: self.served.request_id.as_deref(),
-        })
-    }
-
-    /// The next events for the caller. Waits until there is at least one, or the end.
+    /// What comes next for the caller. Waits until there is something, or the end.
     ///
-    /// Fails where the stream ends too early, stands still, or tells an error; the events before that have been delivered then.
+    /// Fails where the stream ends too early, stands still, or tells an error; what came before that has been delivered then.
     pub async fn next(&mut self) -> Result<Batch> {
-        loop {
-            if self.open.is_none() {
-                return Ok(self.batch(&[]));
-            }
-            let ready = timeout_at(self.deadline, self.events.ready()).await;
-            let (events, told) = self.take();
-            let is_over = self.tally.is_done || self.events.is_at_end();
-            if let Some(told) = told.as_ref().filter(|_| !self.passes && events.is_empty()) {
-                return Err(self.told(told));
-            }
-            match ready {
-                _ if self.passes && told.is_some() => {
-                    // Whoever gets the events as they are reads the error in them.
-                    self.broken();
-                    let events: Vec<Event> = events.into_iter().chain(told).collect();
-                    return Ok(self.batch(&events));
-                }
-                Ok(Ok(())) if is_over && told.is_none() && self.tally.is_whole() => {
-                    self.end();
-                    return Ok(self.batch(&events));
-                }
-                _ if !events.is_empty() => {
-                    // What failed will fail again when it is its turn.
-                    self.events.read.extend(told);
-                    return Ok(self.batch(&events));
-                }
-                // What is missing then is nothing of the response.
-                Ok(Err(_)) if self.tally.has_whole_response => {
-                    self.end();
-                    return Ok(self.batch(&[]));
-                }
-                Ok(Ok(())) if is_over => {
-                    return Err(self.broke_off("before its end", None, None));
-                }
-                Ok(Ok(())) => {}
-                Ok(Err(failure)) => {
-                    let how = format!("({failure})");
-                    return Err(self.broke_off(&how, None, failure.phase()));
-                }
-                Err(_) => {
-                    self.broken();
-                    let message = "the call took longer than timeoutsMs.total allows";
-                    let attempts = self.served.attempts.clone();
-                    return Err(Error::timeout("total", message).with_attempts(attempts));
-                }
-            }
+        match &mut self.coming {
+            Coming::Events(events) => next_events(&mut self.delivery, events).await,
+            Coming::Pieces(pieces) => next_pieces(&mut self.delivery, pieces).await,
         }
-    }
-
-    /// What has been read and is for the caller, up to an event that tells an error, or that a caller of values cannot read.
-    fn take(&mut self) -> (Vec<Event>, Option<Event>) {
-        let hides_usage = self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.request.hides_usage);
-        let mut events = Vec::with_capacity(self.events.read.len());
-        while let Some(event) = self.events.read.pop_front() {
-            if event.data == DONE {
-                self.tally.is_done = true;
-                break;
-            }
-            let taken = self.tally.take(&event, hides_usage);
-            if let (Some(id), Some(open)) = (self.tally.made.take(), &self.open) {
-                open.in_flight
-                    .manager()
-                    .made
-                    .note_id(&id, &self.served.account);
-            }
-            match taken {
-                Taken::Unknown if !self.passes && !is_json(&event) => {
-                    return (events, Some(event));
-                }
-                Taken::Delivered | Taken::Unknown => events.push(event),
-                Taken::Hidden => {}
-                Taken::Error => return (events, Some(event)),
-            }
-        }
-        (events, None)
-    }
-
-    fn batch(&self, events: &[Event]) -> Batch {
-        let is_last = self.open.is_none();
-        let mut json = match self.passes {
-            true => format!(r#"{{"frames":{}"#, quoted(&self.frames(events, is_last))),
-            false => {
-                let events: Vec<&str> = events.iter().map(|event| event.data.as_str()).collect();
-                format!(r#"{{"events":[{}]"#, events.join(","))
-            }
-        };
-        if is_last {
-            json.push_str(r#","served":"#);
-            json.push_str(&self.served().to_string());
-        }
-        json.push('}');
-        Batch { json, is_last }
-    }
-
-    /// The events as they stand in a stream.
-    fn frames(&self, events: &[Event], is_last: bool) -> String {
-        let mut frames = String::new();
-        for Event { name, data } in events {
-            if !name.is_empty() {
-                frames.push_str(&format!("event: {name}\n"));
-            }
-            for line in data.split('\n') {
-                frames.push_str(&format!("data: {line}\n"));
-            }
-            frames.push('\n');
-        }
-        if is_last && self.tally.is_done {
-            frames.push_str(&format!("data: {DONE}\n\n"));
-        }
-        frames
-    }
-
-    /// It is over: what it used counts, as it said, or as far as it was delivered.
-    fn end(&mut self) {
-        let Some(open) = self.open.take() else {
-            return;
-        };
-        let used = self.tally.usage.unwrap_or_else(|| {
-            let input_tokens = open.estimate.prompt_tokens;
-            // About a token in each event.
-            let output_tokens = self.tally.parts;
-            Usage {
-                input_tokens,
-                output_tokens,
-                total_tokens: input_tokens + output_tokens,
-                ..Usage::default()
-            }
-        });
-        let tier = self.tally.service_tier.as_deref();
-        let cost = metered::cost(&open.request, &used, tier, &open.current.settings.prices);
-        self.tally.cost = cost.filter(|_| self.tally.usage.is_some());
-        let entry = Entry {
-            account: &self.served.account,
-            model: open.request.counted_model(),
-            kind: open.request.kind(),
-            counts: Counts::of_usage(&used, cost),
-            tokens_left: self.served.tokens_left,
-            requests_left: self.served.requests_left,
-        };
-        open.in_flight
-            .manager()
-            .books
-            .count(&entry, open.reservation);
-    }
-
-    fn broken(&mut self) {
-        self.end();
-        if let Some(last) = self.served.attempts.last_mut() {
-            last.outcome = Outcome::Broken;
-        }
-    }
-
-    /// The stream told an error, or what is no value.
-    fn told(&mut self, event: &Event) -> Error {
-        if !is_json(event) {
-            return self.broke_off("with an event that is not JSON", None, None);
-        }
-        let error = error_of_event(event.data.as_bytes());
-        let message = error
-            .as_ref()
-            .map_or("without a message", |error| &error.message);
-        let message = format!("with an error: {message}");
-        self.broke_off(&message, error, None)
-    }
-
-    fn broke_off(
-        &mut self,
-        how: &str,
-        error: Option<UpstreamError>,
-        phase: Option<&'static str>,
-    ) -> Error {
-        self.broken();
-        let message = format!(
-            "account \"{}\" broke off its stream {how}; what came before it was delivered",
-            self.served.account
-        );
-        let broken = match phase {
-            Some(phase) => Error::timeout(phase, message),
-            None => Error::new(Code::Upstream, message),
-        };
-        broken
-            .with_last_answer(LastAnswer {
-                status: Some(self.events.opened.status),
-                error,
-                headers: Vec::new(),
-                request_id: self.served.request_id.clone(),
-            })
-            .with_attempts(self.served.attempts.clone())
     }
 }
 
-impl Drop for Streaming {
-    /// The caller has gone away: what was delivered counts.
-    fn drop(&mut self) {
-        self.end();
+async fn next_pieces(delivery: &mut Delivery, pieces: &mut Pieces) -> Result<Batch> {
+    let ready = match delivery.open {
+        Some(_) => timeout_at(delivery.deadline, pieces.ready()).await,
+        None => Ok(Ok(())),
+    };
+    match ready {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => return Err(delivery.failed(&failure)),
+        Err(_) => return Err(delivery.too_late()),
     }
+    let bytes = STANDARD.encode(pieces.take());
+    if pieces.is_at_end() {
+        delivery.end();
+    }
+    Ok(batch(delivery, format!(r#"{{"bytes":"{bytes}""#)))
+}
+
+async fn next_events(delivery: &mut Delivery, events: &mut Events) -> Result<Batch> {
+    loop {
+        let Some(open) = &delivery.open else {
+            return Ok(batch(delivery, r#"{"events":[]"#.to_owned()));
+        };
+        // Whoever gets the events as they stand in the stream reads the error in them as well.
+        let passes = open.request.route.is_some();
+        let ready = timeout_at(delivery.deadline, events.ready()).await;
+        let (taken, told) = take(delivery, events, passes);
+        let is_over = delivery.tally.is_done || events.is_at_end();
+        if let Some(told) = told.as_ref().filter(|_| !passes && taken.is_empty()) {
+            return Err(tell(delivery, told));
+        }
+        match ready {
+            _ if passes && told.is_some() => {
+                delivery.broken();
+                let taken: Vec<Event> = taken.into_iter().chain(told).collect();
+                return Ok(batch(delivery, frames_json(&taken, false)));
+            }
+            Ok(Ok(())) if is_over && told.is_none() && delivery.tally.is_whole() => {
+                delivery.end();
+                return Ok(match passes {
+                    true => batch(delivery, frames_json(&taken, delivery.tally.is_done)),
+                    false => batch(delivery, events_json(&taken)),
+                });
+            }
+            _ if !taken.is_empty() => {
+                // What failed will fail again when it is its turn.
+                events.read.extend(told);
+                return Ok(match passes {
+                    true => batch(delivery, frames_json(&taken, false)),
+                    false => batch(delivery, events_json(&taken)),
+                });
+            }
+            // What is missing then is nothing of the response.
+            Ok(Err(_)) if delivery.tally.has_whole_response => {
+                delivery.end();
+                return Ok(match passes {
+                    true => batch(delivery, frames_json(&[], false)),
+                    false => batch(delivery, events_json(&[])),
+                });
+            }
+            Ok(Ok(())) if is_over => {
+                return Err(delivery.broke_off("before its end", None, None));
+            }
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => return Err(delivery.failed(&failure)),
+            Err(_) => return Err(delivery.too_late()),
+        }
+    }
+}
+
+/// What has been read and is for the caller, up to an event that tells an error, or that a caller of values cannot read.
+fn take(delivery: &mut Delivery, events: &mut Events, passes: bool) -> (Vec<Event>, Option<Event>) {
+    let hides_usage = delivery
+        .open
+        .as_ref()
+        .is_some_and(|open| open.request.hides_usage);
+    let mut taken = Vec::with_capacity(events.read.len());
+    while let Some(event) = events.read.pop_front() {
+        if event.data == DONE {
+            delivery.tally.is_done = true;
+            break;
+        }
+        let becomes = delivery.tally.take(&event, hides_usage);
+        if let (Some(id), Some(open)) = (delivery.tally.made.take(), &delivery.open) {
+            let account = &delivery.served.account;
+            open.in_flight.manager().made.note_id(&id, account);
+        }
+        match becomes {
+            Taken::Unknown if !passes && !is_json(&event) => return (taken, Some(event)),
+            Taken::Delivered | Taken::Unknown => taken.push(event),
+            Taken::Hidden => {}
+            Taken::Error => return (taken, Some(event)),
+        }
+    }
+    (taken, None)
+}
+
+/// The stream told an error, or what is no value.
+fn tell(delivery: &mut Delivery, event: &Event) -> Error {
+    if !is_json(event) {
+        return delivery.broke_off("with an event that is not JSON", None, None);
+    }
+    let error = error_of_event(event.data.as_bytes());
+    let message = error
+        .as_ref()
+        .map_or("without a message", |error| &error.message);
+    let message = format!("with an error: {message}");
+    delivery.broke_off(&message, error, None)
+}
+
+/// An object that is not closed, as a batch.
+fn batch(delivery: &Delivery, mut json: String) -> Batch {
+    let is_last = delivery.open.is_none();
+    if is_last {
+        json.push_str(r#","served":"#);
+        json.push_str(&delivery.facts().to_json());
+    }
+    json.push('}');
+    Batch { json, is_last }
+}
+
+fn events_json(events: &[Event]) -> String {
+    let events: Vec<&str> = events.iter().map(|event| event.data.as_str()).collect();
+    format!(r#"{{"events":[{}]"#, events.join(","))
+}
+
+/// The events as they stand in a stream.
+fn frames_json(events: &[Event], is_done: bool) -> String {
+    let mut frames = String::new();
+    for Event { name, data } in events {
+        if !name.is_empty() {
+            frames.push_str(&format!("event: {name}\n"));
+        }
+        for line in data.split('\n') {
+            frames.push_str(&format!("data: {line}\n"));
+        }
+        frames.push('\n');
+    }
+    if is_done {
+        frames.push_str(&format!("data: {DONE}\n\n"));
+    }
+    format!(r#"{{"frames":{}"#, quoted(&frames))
 }

@@ -22,38 +22,38 @@ use crate::models::{self, Encoding, ImageRule};
 #[serde(default)]
 pub struct ChatRequest<'a> {
     #[serde(borrow, deserialize_with = "lenient::any")]
-    model: Option<Cow<'a, str>>,
+    pub(super) model: Option<Cow<'a, str>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    messages: Vec<Message<'a>>,
+    pub(super) messages: Vec<Message<'a>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    tools: Vec<Tool<'a>>,
+    pub(super) tools: Vec<Tool<'a>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    tool_choice: Choice<'a>,
+    pub(super) tool_choice: Choice<'a>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    functions: Vec<Function<'a>>,
+    pub(super) functions: Vec<Function<'a>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    function_call: Choice<'a>,
+    pub(super) function_call: Choice<'a>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    response_format: ResponseFormat<'a>,
+    pub(super) response_format: ResponseFormat<'a>,
     #[serde(deserialize_with = "lenient::any")]
-    n: Option<u64>,
+    pub(super) n: Option<u64>,
     #[serde(deserialize_with = "lenient::any")]
-    max_tokens: Option<u64>,
+    pub(super) max_tokens: Option<u64>,
     #[serde(deserialize_with = "lenient::any")]
-    max_completion_tokens: Option<u64>,
+    pub(super) max_completion_tokens: Option<u64>,
 }
 
 /// `response_format`, of which the model reads the schema.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct ResponseFormat<'a> {
+pub(super) struct ResponseFormat<'a> {
     #[serde(borrow, deserialize_with = "lenient::any")]
-    json_schema: JsonSchema<'a>,
+    pub(super) json_schema: JsonSchema<'a>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct JsonSchema<'a> {
+pub(super) struct JsonSchema<'a> {
     #[serde(borrow)]
     schema: Option<&'a RawValue>,
 }

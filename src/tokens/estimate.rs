@@ -6,6 +6,7 @@ use serde::de::MapAccess;
 use super::chat::{self, ChatRequest};
 use super::input::TextInput;
 use super::lenient::{self, Lenient};
+use super::response;
 use crate::models::Encoding;
 
 /// The endpoint a body is meant for.
@@ -17,7 +18,7 @@ pub enum Endpoint {
     Completions,
     /// `/embeddings`
     Embeddings,
-    /// `/responses`, counted by the length of its body
+    /// `/responses`, counted as a chat
     Responses,
     /// Any other, which takes no tokens
     Other,
@@ -95,10 +96,9 @@ pub fn estimate(
         Endpoint::Embeddings => {
             lenient::parse(body).map(|request| of_embedding(&request, encoding))
         }
-        Endpoint::Responses => lenient::parse(body).map(|request: ResponseRequest| Estimate {
-            output_tokens: request.max_output_tokens,
-            ..Estimate::by_length(body.len())
-        }),
+        Endpoint::Responses => {
+            response::parse_as_chat(body).map(|request| of_chat(&request, encoding))
+        }
         Endpoint::Other => Ok(Estimate::default()),
     }
 }
@@ -116,19 +116,6 @@ fn of_chat(request: &ChatRequest<'_>, encoding: Encoding) -> Estimate {
         output_tokens: request.max_output_tokens(),
         choices: request.choices(),
         image_tokens: chat::count_images(request) as u64,
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ResponseRequest {
-    #[serde(deserialize_with = "lenient::any")]
-    max_output_tokens: Option<u64>,
-}
-
-impl<'a> Lenient<'a> for ResponseRequest {
-    fn from_object<A: MapAccess<'a>>(object: A) -> Result<Self, A::Error> {
-        lenient::members(object)
     }
 }
 

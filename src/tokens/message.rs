@@ -85,7 +85,7 @@ pub(super) struct Image<'a> {
 }
 
 impl<'a> Lenient<'a> for Option<Image<'a>> {
-    /// Some compatible servers take the URL itself.
+    /// The Responses API and some compatible servers take the URL itself.
     fn from_text(url: Cow<'a, str>) -> Self {
         Some(Image {
             url: Some(url),
@@ -130,10 +130,20 @@ impl<'a> Lenient<'a> for Part<'a> {
             image_url: Option<Image<'a>>,
             #[serde(borrow, deserialize_with = "lenient::any")]
             input_audio: Option<Audio<'a>>,
+            /// Beside the URL, where that is a text.
+            #[serde(borrow, deserialize_with = "lenient::any")]
+            detail: Option<Cow<'a, str>>,
         }
         let raw: Raw<'a> = lenient::members(object)?;
         let text = raw.text.or(raw.refusal).map(Self::Text);
-        let image = || raw.image_url.map(Self::Image);
+        let image = || {
+            raw.image_url.map(|image| {
+                Self::Image(Image {
+                    detail: image.detail.or(raw.detail),
+                    ..image
+                })
+            })
+        };
         let audio = || raw.input_audio.map(Self::Audio);
         Ok(text.or_else(image).or_else(audio).unwrap_or_default())
     }

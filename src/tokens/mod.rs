@@ -10,7 +10,7 @@
 //! on a megabyte of spaces ([`count_text`]); JSON of an unexpected shape counts as absent, as OpenAI is the one to refuse
 //! it; sizes of images are read from the first bytes of their data URLs.
 //!
-//! The layers: `text` and its `boundary` know the tokenizer; `lenient`, `message`, `schema` and `tools` read a request;
+//! The layers: `text` and its `boundary` know the tokenizer; `lenient`, `message`, `response`, `schema` and `tools` read a request;
 //! `images` and `media` measure pictures; `chat`, `input` and `estimate` add up.
 
 mod boundary;
@@ -21,6 +21,7 @@ mod input;
 mod lenient;
 mod media;
 mod message;
+mod response;
 mod schema;
 mod text;
 mod tools;

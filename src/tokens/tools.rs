@@ -17,7 +17,7 @@ use super::schema::{self, Schema};
 #[serde(default)]
 pub(super) struct Function<'a> {
     #[serde(borrow, deserialize_with = "lenient::any")]
-    name: Option<Cow<'a, str>>,
+    pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
     description: Option<Cow<'a, str>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
@@ -35,9 +35,9 @@ impl<'a> Lenient<'a> for Function<'a> {
 #[serde(default)]
 pub(super) struct Tool<'a> {
     #[serde(borrow, deserialize_with = "lenient::any")]
-    function: Option<Box<Function<'a>>>,
+    pub(super) function: Option<Box<Function<'a>>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    custom: Option<Box<Function<'a>>>,
+    pub(super) custom: Option<Box<Function<'a>>>,
 }
 
 impl<'a> Lenient<'a> for Tool<'a> {
@@ -59,10 +59,10 @@ pub(super) struct Call<'a> {
     #[serde(borrow, deserialize_with = "lenient::any")]
     pub(super) name: Option<Cow<'a, str>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    arguments: Option<Cow<'a, str>>,
+    pub(super) arguments: Option<Cow<'a, str>>,
     /// What a custom tool gets in place of arguments.
     #[serde(borrow, deserialize_with = "lenient::any")]
-    input: Option<Cow<'a, str>>,
+    pub(super) input: Option<Cow<'a, str>>,
 }
 
 impl<'a> Lenient<'a> for Call<'a> {
@@ -85,9 +85,9 @@ impl Call<'_> {
 #[serde(default)]
 pub(super) struct ToolCall<'a> {
     #[serde(borrow, deserialize_with = "lenient::any")]
-    function: Option<Box<Call<'a>>>,
+    pub(super) function: Option<Box<Call<'a>>>,
     #[serde(borrow, deserialize_with = "lenient::any")]
-    custom: Option<Box<Call<'a>>>,
+    pub(super) custom: Option<Box<Call<'a>>>,
 }
 
 impl<'a> Lenient<'a> for ToolCall<'a> {

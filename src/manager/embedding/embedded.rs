@@ -31,15 +31,18 @@ impl Embedded {
     /// The result of the class method: OpenAI's answer and how it was served.
     pub fn into_class_result(self) -> End {
         let reply = self.reply();
-        let json = reply.class_result(&self.served(&reply));
+        let json = reply.class_result(&self.served(&reply).to_string());
         self.end(json)
     }
 
     /// The result of `createEmbeddings`, without the text, which JavaScript has.
     pub fn into_embeddings_result(self) -> End {
         let reply = self.reply();
-        let served = reply.warnings.is_some().then(|| self.served(&reply));
-        let mut json = reply.drop_in_head("cost", served.as_ref());
+        let served = reply
+            .warnings
+            .is_some()
+            .then(|| self.served(&reply).to_string());
+        let mut json = reply.drop_in_head("cost", served.as_deref());
         json.push_str(r#","embeddings":"#);
         match &self.whole {
             Whole::Floats { .. } => json.push_str("null"),
@@ -147,9 +150,9 @@ impl Embedded {
     }
 
     fn served(&self, reply: &Reply) -> Value {
-        let mut served = reply.served();
+        let mut served = reply.facts().to_value();
         let (_, first) = &self.parts[0];
-        let choice = first.served();
+        let choice = first.facts().to_value();
         served["because"] = choice["because"].clone();
         served["candidates"] = choice["candidates"].clone();
         if let Some(calls) = self.merged_calls {
@@ -157,7 +160,7 @@ impl Embedded {
         }
         if self.parts.len() > 1 {
             let parts = self.parts.iter().map(|(inputs, reply)| {
-                let mut part = reply.served();
+                let mut part = reply.facts().to_value();
                 part["firstInput"] = json!(inputs.start);
                 part["inputs"] = json!(inputs.len());
                 part

@@ -1,4 +1,4 @@
-//! What the events of an answer have told so far: its usage, its parts, and whether anything is missing.
+//! What the events of an answer tell: what it used, what it has made, whether it has come to its end.
 
 use super::event_stream::Chunk;
 use crate::{sse::Event, usage::Usage};
@@ -30,6 +30,7 @@ pub(super) enum Taken {
 }
 
 impl Tally {
+    /// Counts an event in, and says what becomes of it.
     pub(super) fn take(&mut self, event: &Event, hides_usage: bool) -> Taken {
         let Some(chunk) = Chunk::of(event) else {
             return Taken::Unknown;
