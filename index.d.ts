@@ -218,9 +218,9 @@ type OrDefault<Fields> = { [Name in keyof Fields]?: Fields[Name] | null }
 export interface UpdateOptions {
   /**
    * Also in all other processes of the pool, within about a second, and in those that start later; through Redis. Can be shared: of the
-   * settings `maxWaitMs`, `maxRetries`, `modelAliases`, `modelGroups`, `prices`, `tenantWeights` and `cacheAffinity`, and of an account
-   * `limits`, `weight` and `maxConcurrency`. `accounts` then is a list of those that change, and no account comes or goes; a process that
-   * has no account of a label passes it over. Nothing else is shared, above all no key: call `update` in every process for it.
+   * settings `maxWaitMs`, `maxRetries`, `modelAliases`, `modelGroups`, `prices`, `tenantWeights`, `cacheAffinity`, `budget`, `coalesce` and
+   * `batchWindowMs`, and of an account `limits`, `weight`, `maxConcurrency` and `budget`. `accounts` then is a list of those that change, and
+   * no account comes or goes; a process that has no account of a label passes it over. Nothing else is shared, above all no key: call `update` in every process for it.
    * @default false
    */
   everywhere?: boolean

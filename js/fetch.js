@@ -5,6 +5,7 @@
 
 const { wrongArgument } = require('./errors.js')
 const { pass } = require('./pool.js')
+const { WholeResponse } = require('./whole-response.js')
 
 const OPENAI = 'https://api.openai.com/v1'
 
@@ -48,7 +49,7 @@ async function read(input, init = {}) {
   if (typeof input === 'string' || input instanceof URL) {
     const { method = 'GET', headers, body, signal } = init
     if (body == null || typeof body === 'string' || body instanceof Uint8Array) {
-      const own = Object.fromEntries(new Headers(headers))
+      const own = Object.fromEntries(headers instanceof Headers ? headers : new Headers(headers))
       if (typeof body === 'string') own['content-type'] ??= 'text/plain;charset=UTF-8'
       return { url: String(input), method, headers: own, body: body ?? '', signal: signal ?? undefined }
     }
@@ -76,8 +77,11 @@ function pathOf(url, baseURLs) {
   )
 }
 
+/** @returns {Response} */
 function responseOf({ status, statusText, headers }, body) {
-  return new Response(WITHOUT_BODY.has(status) ? null : body, { status, statusText, headers: clean(headers) })
+  const init = { status, statusText, headers: clean(headers) }
+  if (WITHOUT_BODY.has(status)) return new Response(null, init)
+  return body instanceof ReadableStream ? new Response(body, init) : /** @type {any} */ (new WholeResponse(body, init))
 }
 
 /** An error as OpenAI would answer it; our own attempts are spent, so that nobody needs to repeat it. */

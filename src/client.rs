@@ -114,7 +114,7 @@ impl Client {
             .headers(address.headers)
             .body(body)
             .send();
-        let response = timeout(timeouts.first_byte, request)
+        let mut response = timeout(timeouts.first_byte, request)
             .await
             .map_err(|_| Failure::FirstByte(timeouts.first_byte.as_millis()))?
             .map_err(|error| match error.is_connect() && error.is_timeout() {
@@ -123,7 +123,7 @@ impl Client {
             })?;
         Ok(Opened {
             status: response.status().as_u16(),
-            headers: response.headers().clone(),
+            headers: std::mem::take(response.headers_mut()),
             response,
             idle: timeouts.idle,
             failed: None,

@@ -15,7 +15,7 @@ use super::{
 use crate::error::{Code, Error, Result};
 
 /// Fields of the settings that can be shared.
-const OF_POOL: [&str; 8] = [
+const OF_POOL: [&str; 10] = [
     "maxWaitMs",
     "maxRetries",
     "modelAliases",
@@ -24,6 +24,8 @@ const OF_POOL: [&str; 8] = [
     "tenantWeights",
     "cacheAffinity",
     "budget",
+    "coalesce",
+    "batchWindowMs",
 ];
 
 /// Fields of an account that can be shared.

@@ -10,7 +10,7 @@ fn settings() -> Settings {
 
 #[test]
 fn changes_are_shared_field_by_field() {
-    let changes = r#"{"maxWaitMs": 9, "modelAliases": null, "accounts": [
+    let changes = r#"{"maxWaitMs": 9, "modelAliases": null, "coalesce": true, "batchWindowMs": 3, "accounts": [
         {"label": "b", "limits": {"*": {"tokensPerMinute": 7}}, "maxConcurrency": null}]}"#;
     let shared = SharedChanges::parse(changes, &settings()).unwrap();
     let mut fields: Vec<_> = shared.fields().collect();
@@ -20,6 +20,8 @@ fn changes_are_shared_field_by_field() {
         [
             ("account:b:limits", r#"{"*":{"tokensPerMinute":7}}"#),
             ("account:b:maxConcurrency", "null"),
+            ("batchWindowMs", "3"),
+            ("coalesce", "true"),
             ("maxWaitMs", "9"),
             ("modelAliases", "null"),
         ]
@@ -29,7 +31,7 @@ fn changes_are_shared_field_by_field() {
         here.take_over(name, json).unwrap();
     }
     let expected = settings().changed(
-        r#"{"maxWaitMs": 9, "accounts": [{"label": "a"}, {"label": "b", "limits": {"*": {"tokensPerMinute": 7}}}]}"#,
+        r#"{"maxWaitMs": 9, "coalesce": true, "batchWindowMs": 3, "accounts": [{"label": "a"}, {"label": "b", "limits": {"*": {"tokensPerMinute": 7}}}]}"#,
     );
     assert_eq!(here, expected.unwrap());
 }
