@@ -11,6 +11,7 @@ const { openWithFunctions } = require('./key-functions.js')
 const { momentOf } = require('./moments.js')
 const { redisTarget } = require('./redis-source.js')
 const { readPassed } = require('./stream.js')
+const { isTraced, traced } = require('./telemetry.js')
 
 /**
  * A pool from a configuration; throws at once where that is wrong.
@@ -68,24 +69,40 @@ async function run(pool, operation, argumentName, argument, options) {
 }
 
 /**
+ * One request to OpenAI on a pool; takes what `run` takes, and resolves to the end of the call as it is read.
+ *
+ * @param {any} pool
+ * @param {string} operation
+ * @param {string} argumentName
+ * @param {unknown} argument
+ * @param {Record<string, any> | undefined} options
+ * @param {(end: any, signal?: AbortSignal) => any} read
+ */
+function ask(pool, operation, argumentName, argument, options, read) {
+  const serve = async () => read(await run(pool, operation, argumentName, argument, options), options?.signal)
+  return traced(pool, { operation, params: argument }, options?.signal, serve)
+}
+
+/**
  * One request on a pool as it is, to whatever endpoint; resolves to the head and the body of its answer.
  *
  * @param {any} pool
  * @param {{ method: string, path: string, headers?: Record<string, string>, takesPieces?: boolean }} request
  * @param {string | Uint8Array} body
  * @param {Record<string, any>} [options]
- * @returns {Promise<{ head: any, body: string | Uint8Array | ReadableStream }>}
+ * @returns {Promise<{ end: any, stream?: any, body: string | Uint8Array | ReadableStream }>}
  */
 async function pass(pool, request, body, options) {
   const head = toJson('request', request)
   const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const end = await start(options, (number, ...rest) => pool.pass(number, head, bytes, ...rest))
-  return readPassed(end, options?.signal)
+  const send = (number, ...rest) => pool.pass(number, head, bytes, ...rest)
+  const serve = async () => readPassed(await start(options, send), options?.signal)
+  return traced(pool, { head: request, body }, options?.signal, serve)
 }
 
 /** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
 async function start(options, begin) {
-  const observed = isObserved()
+  const observed = isObserved() || isTraced()
   if (options === undefined) return call((number) => begin(number, null, false, observed))
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
@@ -110,4 +127,4 @@ function toJson(name, value) {
   }
 }
 
-module.exports = { openPool, openPoolFromEnvironment, run, pass }
+module.exports = { ask, openPool, openPoolFromEnvironment, run, pass }
