@@ -101,6 +101,7 @@ test('a request that moves on has a span for each attempt, one after the other',
     inOrder,
     inOrder.toSorted((a, b) => a - b),
   )
+  assert.ok(inOrder[5] - inOrder[4] < 0.01, 'the answer ends the request')
   for (const [index, attempt] of attempts.entries()) {
     assert.ok(Math.abs(milliseconds(attempt.duration) - served.attempts[index].tookMs) < 0.01)
   }

@@ -25,6 +25,8 @@ class TracedCall {
   // Start and end of all spans are counted from here, on the clock that cannot be set: so they fit together.
   #startedAt = Date.now()
   #began = performance.now()
+  /** Attributes by account; as far as all accounts agree, by none. */
+  #places = new Map()
   #span
   /** Where the request was made, with its span as the active one. */
   #context
@@ -97,7 +99,9 @@ class TracedCall {
   }
 
   #placeOf(account) {
-    return placeAttributes(this.#pool.place(account))
+    const place = this.#places.get(account) ?? placeAttributes(this.#pool.place(account))
+    this.#places.set(account, place)
+    return place
   }
 
   /** Of an error its stable code. The message is not told: OpenAI's can quote the request. */
@@ -211,7 +215,11 @@ function seconds(milliseconds) {
 
 /** Attributes without those that are undefined. */
 function known(attributes) {
-  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined))
+  const some = {}
+  for (const name in attributes) {
+    if (attributes[name] !== undefined) some[name] = attributes[name]
+  }
+  return some
 }
 
 module.exports = { TracedCall }

@@ -15,11 +15,22 @@ const PROVIDER_OF_HOST = {
 
 const DEFAULT_PORT = { 'http:': 80, 'https:': 443 }
 
+/** A base URL is read once. @type {Map<string, Record<string, string | number>>} */
+const read = new Map()
+
 /**
  * @param {{ kind?: string, baseUrl?: string }} place what is not known is left out
- * @returns {Record<string, string | number>}
+ * @returns {Record<string, string | number>} not to be changed
  */
 function placeAttributes({ kind, baseUrl }) {
+  const name = `${kind} ${baseUrl}`
+  const attributes = read.get(name) ?? attributesOf(kind, baseUrl)
+  read.set(name, attributes)
+  return attributes
+}
+
+/** @returns {Record<string, string | number>} */
+function attributesOf(kind, baseUrl) {
   if (baseUrl === undefined) return { 'gen_ai.provider.name': provider(kind) }
   const { hostname, port, protocol } = new URL(baseUrl)
   return {

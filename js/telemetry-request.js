@@ -46,7 +46,6 @@ const FIELDS = [
   ['gen_ai.request.seed', 'number', ['seed']],
   ['gen_ai.conversation.id', 'string', ['conversation']],
   ['gen_ai.embeddings.dimension.count', 'number', ['dimensions']],
-  ['openai.request.service_tier', 'string', ['service_tier']],
 ]
 
 /**
@@ -83,6 +82,10 @@ function described({ operation, api }, fields) {
   if (typeof fields.n === 'number' && fields.n !== 1) attributes['gen_ai.request.choice.count'] = fields.n
   if (typeof fields.encoding_format === 'string') {
     attributes['gen_ai.request.encoding_formats'] = [fields.encoding_format]
+  }
+  // Whoever leaves the choice to OpenAI asks for no tier.
+  if (typeof fields.service_tier === 'string' && fields.service_tier !== 'auto') {
+    attributes['openai.request.service_tier'] = fields.service_tier
   }
   attributes['gen_ai.output.type'] = outputType(fields.response_format?.type ?? fields.text?.format?.type)
   return { operation, model, attributes }

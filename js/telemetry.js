@@ -1,9 +1,9 @@
 // @ts-check
 'use strict'
 
-// Spans and metrics of requests, for applications that have registered a provider with `@opentelemetry/api`. Names are those of the
-// semantic conventions for generative AI, https://opentelemetry.io/docs/specs/semconv/gen-ai/ as of 1.41, and ours begin with
-// `openai_request_manager.`. What a prompt or an answer says is not among them.
+// Spans and metrics of requests, for applications that have registered a provider with `@opentelemetry/api`. Names are those of
+// https://github.com/open-telemetry/semantic-conventions/blob/v1.41.0/docs/gen-ai/README.md, the last version before the conventions for
+// generative AI got a repository of their own; ours begin with `openai_request_manager.`. What a prompt or an answer says is not told.
 
 /**
  * Where all copies of the API package of major version 1 keep what the application has registered. As long as nothing is there, whatever
