@@ -107,7 +107,7 @@ test('a stream that is dropped ends its span when the garbage collector finds it
   assert.equal(telemetry.requests()[0].span.status.code, SpanStatusCode.UNSET)
 })
 
-test('a stream of createChat, one that is passed on and one of the Responses API are told alike', async (t) => {
+test('a stream of createChat, and one that is passed on, are told alike', async (t) => {
   const telemetry = registered(t)
   const simulator = await startSimulator()
   t.after(() => simulator.close())
@@ -123,7 +123,10 @@ test('a stream of createChat, one that is passed on and one of the Responses API
     assert.ok(span.attributes['gen_ai.usage.output_tokens'] > 0)
   }
   assert.equal(telemetry.requests().length, 2)
+})
 
+test('a response in events is told as it stands at the end, or where it is left', async (t) => {
+  const telemetry = registered(t)
   const response = (status) => ({ id: 'resp_1', object: 'response', model: 'gpt-4o-2024-08-06', status })
   const created = { type: 'response.created', response: response('in_progress') }
   const usage = { input_tokens: 8, output_tokens: 2, total_tokens: 10 }
@@ -131,14 +134,20 @@ test('a stream of createChat, one that is passed on and one of the Responses API
     type: 'response.incomplete',
     response: { ...response('incomplete'), incomplete_details: { reason: 'max_output_tokens' }, usage },
   }
-  const manager = await pool(t, (answer) => answer.end([created, ended].map(event).join('')))
-  await read(
-    await manager.responses({ model: 'gpt-4o', input: 'What is a river?', max_output_tokens: 2, stream: true }),
+  const answers = [[created, ended], [created]]
+  const manager = await pool(t, (answer) => answer.end(answers.shift().map(event).join('')))
+  const params = { model: 'gpt-4o', input: 'What is a river?', max_output_tokens: 2, stream: true }
+  await read(await manager.responses(params))
+  for await (const _ of await manager.responses(params)) break
+  const [whole, left] = telemetry.requests().map(({ span }) => span.attributes)
+  assert.equal(whole['openai.api.type'], 'responses')
+  assert.equal(whole['gen_ai.request.max_tokens'], 2)
+  assert.equal(whole['gen_ai.response.id'], 'resp_1')
+  assert.deepEqual(whole['gen_ai.response.finish_reasons'], ['max_output_tokens'])
+  assert.deepEqual(
+    [whole, left].map((told) => told['gen_ai.usage.input_tokens']),
+    [8, undefined],
   )
-  const { attributes } = telemetry.requests()[2].span
-  assert.equal(attributes['openai.api.type'], 'responses')
-  assert.equal(attributes['gen_ai.request.max_tokens'], 2)
-  assert.equal(attributes['gen_ai.response.id'], 'resp_1')
-  assert.deepEqual(attributes['gen_ai.response.finish_reasons'], ['max_output_tokens'])
-  assert.equal(attributes['gen_ai.usage.input_tokens'], 8)
+  assert.equal(left['gen_ai.response.id'], 'resp_1')
+  assert.ok(!('gen_ai.response.finish_reasons' in left))
 })

@@ -175,7 +175,10 @@ test('a span is the child of the one that is active, also for the drop-in functi
   assert.deepEqual([chat.name, embedded.name], ['chat gpt-4o', 'embeddings text-embedding-ada-002'])
   assert.equal(chat.attributes['gen_ai.request.max_tokens'], 20)
   assert.equal(chat.attributes['gen_ai.response.id'], 'chatcmpl-1')
-  for (const span of [chat, embedded]) assert.deepEqual(span.parentSpanContext, parent.spanContext())
+  for (const span of [chat, embedded]) {
+    assert.deepEqual(span.parentSpanContext, parent.spanContext())
+    assert.equal(span.attributes['openai_request_manager.account'], 'a')
+  }
 })
 
 test('embeddings have no output, and their attempts are not told where requests went side by side', async (t) => {
@@ -212,10 +215,12 @@ test('what is passed on is a span by its path', async (t) => {
   )
   await client.embeddings.create({ model: 'text-embedding-3-small', input: 'river' })
   await manager.request('/models')
+  // The list of stored chats is no chat.
+  await assert.rejects(manager.request('/chat/completions'), { code: 'ERR_UPSTREAM' })
   const spans = telemetry.requests().map(({ span }) => span)
   assert.deepEqual(
     spans.map(({ name }) => name),
-    ['chat gpt-4o', 'embeddings text-embedding-3-small', 'GET models'],
+    ['chat gpt-4o', 'embeddings text-embedding-3-small', 'GET models', 'GET chat'],
   )
   assert.deepEqual(spans[0].parentSpanContext, parent.spanContext())
   assert.equal(spans[0].attributes['gen_ai.request.temperature'], 0)
