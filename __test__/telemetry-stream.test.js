@@ -28,10 +28,10 @@ const BEGINNING = event(part('Wa'))
 const WHOLE = [part('Wa'), part('ter'), part('', 'stop'), USAGE, '[DONE]'].map(event).join('')
 
 /** A manager on a server that writes a stream by `answer(response)`. */
-async function pool(t, answer) {
+async function pool(t, answer, type = 'text/event-stream; charset=utf-8') {
   const server = http.createServer((request, response) => {
     request.resume()
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
+    response.writeHead(200, { 'content-type': type })
     answer(response)
   })
   const manager = new RequestManager({ accounts: { a: 'sk-a' }, baseURL: await listen(t, server) })
@@ -150,4 +150,24 @@ test('a response in events is told as it stands at the end, or where it is left'
   )
   assert.equal(left['gen_ai.response.id'], 'resp_1')
   assert.ok(!('gen_ai.response.finish_reasons' in left))
+})
+
+test('a download is a span until it has come, and no stream of events', async (t) => {
+  const telemetry = registered(t)
+  let end
+  const answer = (response) => {
+    response.write(Buffer.alloc(100_000))
+    end = () => response.end()
+  }
+  const manager = await pool(t, answer, 'audio/mpeg')
+  const body = JSON.stringify({ model: 'tts-1', voice: 'alloy', input: 'Hello' })
+  const headers = { 'content-type': 'application/json' }
+  const response = await manager.fetch('https://api.openai.com/v1/audio/speech', { method: 'POST', headers, body })
+  assert.deepEqual(telemetry.spans(), [])
+  end()
+  await response.arrayBuffer()
+  const [{ span, attempts }] = telemetry.requests()
+  assert.equal(span.name, 'POST audio tts-1')
+  assert.ok(!('gen_ai.response.time_to_first_chunk' in span.attributes))
+  assert.deepEqual(attempts[0].endTime, span.endTime)
 })

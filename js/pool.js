@@ -62,24 +62,16 @@ function opened(poolOrError, target) {
  * @param {string} argumentName for messages
  * @param {unknown} argument written as JSON
  * @param {Record<string, any>} [options] JSON as well, but for `signal`
+ * @param {(end: any, signal?: AbortSignal) => any} [read] makes of the end what the call resolves to
  */
-async function run(pool, operation, argumentName, argument, options) {
+async function run(pool, operation, argumentName, argument, options, read = (end) => end) {
   const argumentJson = toJson(argumentName, argument)
-  return start(options, (number, ...rest) => pool.start(number, operation, argumentJson, ...rest))
+  return start(options, read, (number, ...rest) => pool.start(number, operation, argumentJson, ...rest))
 }
 
-/**
- * One request to OpenAI on a pool; takes what `run` takes, and resolves to the end of the call as it is read.
- *
- * @param {any} pool
- * @param {string} operation
- * @param {string} argumentName
- * @param {unknown} argument
- * @param {Record<string, any> | undefined} options
- * @param {(end: any, signal?: AbortSignal) => any} read
- */
+/** One request to OpenAI on a pool: a call, as `run` takes it, that telemetry tells of. */
 function ask(pool, operation, argumentName, argument, options, read) {
-  const serve = async () => read(await run(pool, operation, argumentName, argument, options), options?.signal)
+  const serve = () => run(pool, operation, argumentName, argument, options, read)
   return traced(pool, { operation, params: argument }, options?.signal, serve)
 }
 
@@ -96,14 +88,13 @@ async function pass(pool, request, body, options) {
   const head = toJson('request', request)
   const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const send = (number, ...rest) => pool.pass(number, head, bytes, ...rest)
-  const serve = async () => readPassed(await start(options, send), options?.signal)
-  return traced(pool, { head: request, body }, options?.signal, serve)
+  return traced(pool, { head: request, body }, options?.signal, () => start(options, readPassed, send))
 }
 
 /** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
-async function start(options, begin) {
+async function start(options, read, begin) {
   const observed = isObserved() || isTraced()
-  if (options === undefined) return call((number) => begin(number, null, false, observed))
+  if (options === undefined) return read(await call((number) => begin(number, null, false, observed)))
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
   }
@@ -115,7 +106,7 @@ async function start(options, begin) {
   // A date that is none would be null in JSON, as if it was left out.
   if (deadline != null) rest.deadline = typeof deadline === 'number' ? deadline : momentOf('options.deadline', deadline)
   const optionsJson = toJson('options', rest)
-  return call((number) => begin(number, optionsJson, signal !== undefined, observed), signal)
+  return read(await call((number) => begin(number, optionsJson, signal !== undefined, observed), signal), signal)
 }
 
 function toJson(name, value) {

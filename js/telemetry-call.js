@@ -32,8 +32,8 @@ class TracedCall {
   #context
   #answer = new AnswerFacts()
   #served
-  /** When the first event came. @unit ms since the start */
-  #firstChunkMs
+  /** When an answer that comes piece by piece began. @unit ms since the start */
+  #begunMs
 
   /**
    * @param {any} api
@@ -64,7 +64,7 @@ class TracedCall {
   answered({ end, stream, body }) {
     this.#served = end.served
     if (stream !== undefined) {
-      this.#firstChunkMs = this.#elapsed()
+      this.#begunMs = this.#elapsed()
       watch(stream, this)
       return
     }
@@ -73,7 +73,7 @@ class TracedCall {
     this.over()
   }
 
-  /** Events of the stream have come; the last ones with how it was served. */
+  /** Pieces of the answer have come; the last ones with how it was served. */
   came({ events, frames, served }) {
     for (const event of events ?? []) this.#answer.take(event)
     if (frames !== undefined) this.#answer.takeFrames(frames)
@@ -115,7 +115,7 @@ class TracedCall {
     const { usage, cost } = this.#used()
     return {
       ...this.#answer.attributes,
-      'gen_ai.response.time_to_first_chunk': seconds(this.#firstChunkMs),
+      'gen_ai.response.time_to_first_chunk': this.#firstChunk(),
       'gen_ai.usage.input_tokens': usage?.inputTokens,
       'gen_ai.usage.cache_read.input_tokens': usage?.cachedInputTokens,
       'gen_ai.usage.output_tokens': this.#hasOutput() ? usage?.outputTokens : undefined,
@@ -124,6 +124,12 @@ class TracedCall {
       'openai_request_manager.attempts': attempts.length,
       'openai_request_manager.cost_usd': cost ?? undefined,
     }
+  }
+
+  /** When the first event came, of those that were asked for: a download is none. @unit seconds since the start */
+  #firstChunk() {
+    const isAsked = this.#begunMs !== undefined && this.#request.attributes['gen_ai.request.stream']
+    return isAsked ? seconds(this.#begunMs) : undefined
   }
 
   /** What another call has used is told there. */
@@ -153,16 +159,16 @@ class TracedCall {
   #attemptSpans(attempts, elapsed, error) {
     if (attempts.length === 0 || this.#served?.parts !== undefined || this.#served?.coalesced) return
     const last = attempts.at(-1)
-    const answeredAt = this.#firstChunkMs ?? elapsed
+    const answeredAt = this.#begunMs ?? elapsed
     const spent = attempts.reduce((sum, { waitedMs, tookMs }) => sum + waitedMs + tookMs, 0)
     // What is left over was spent before the first: on counting, on a key; but a call that could not be sent again waited after the last.
     const endsWithLast = error === undefined || error?.code === 'ERR_UPSTREAM' || last.outcome === 'aborted'
-    let at = endsWithLast || this.#firstChunkMs !== undefined ? Math.max(0, answeredAt - spent) : 0
+    let at = endsWithLast || this.#begunMs !== undefined ? Math.max(0, answeredAt - spent) : 0
     for (const attempt of attempts) {
       const sent = at + attempt.waitedMs
       at = sent + attempt.tookMs
       // That of a stream takes until it is over.
-      const ended = attempt === last && this.#firstChunkMs !== undefined ? elapsed : Math.min(at, elapsed)
+      const ended = attempt === last && this.#begunMs !== undefined ? elapsed : Math.min(at, elapsed)
       this.#attemptSpan(attempt, Math.min(sent, ended), ended)
     }
   }
@@ -200,7 +206,8 @@ class TracedCall {
       ...whereTo,
     })
     duration.record(seconds(elapsed), known({ ...attributes, 'error.type': errorType }), context)
-    if (this.#firstChunkMs !== undefined) firstChunk.record(seconds(this.#firstChunkMs), attributes, context)
+    const begun = this.#firstChunk()
+    if (begun !== undefined) firstChunk.record(begun, attributes, context)
     const { usage } = this.#used()
     if (usage == null) return
     tokens.record(usage.inputTokens, { ...attributes, 'gen_ai.token.type': 'input' }, context)
@@ -210,7 +217,7 @@ class TracedCall {
 }
 
 function seconds(milliseconds) {
-  return milliseconds === undefined ? undefined : milliseconds / 1000
+  return milliseconds / 1000
 }
 
 /** Attributes without those that are undefined. */

@@ -49,18 +49,15 @@ function isTraced() {
  */
 function traced(pool, request, signal, serve) {
   const open = inUse()
-  return open === undefined ? serve() : followed(open(pool, request, signal), serve)
-}
-
-async function followed(call, serve) {
-  try {
-    const answered = await serve()
-    call.answered(answered)
-    return answered
-  } catch (error) {
-    call.over(error)
-    throw error
-  }
+  if (open === undefined) return serve()
+  const call = open(pool, request, signal)
+  const ending = serve()
+  // Beside the caller, who gets the same promise: a call that ends before another one also settles before it.
+  ending.then(
+    (answered) => call.answered(answered),
+    (error) => call.over(error),
+  )
+  return ending
 }
 
 module.exports = { isTraced, traced }
