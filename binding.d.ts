@@ -34,6 +34,8 @@ export declare class Pool {
   hasNews(): boolean
   /** The base URLs of its accounts. */
   baseUrls(): Array<string>
+  /** Where the requests of an account go; without one, or one that is not there any more, as far as all accounts have the same. */
+  place(account?: string | undefined | null): Place
   /** The numbers of the functions that accounts get their keys from. */
   keyFunctions(): Array<number>
   /**
@@ -71,3 +73,11 @@ export declare function openPoolFromEnvironment(completions: Completions, apiKey
 
 /** What a call asks of a pool. Its argument is JSON text. */
 export type Operation = 'createChat' | 'createEmbeddings' | 'chat' | 'embed' | 'responses' | 'determineKey' | 'record' | 'status' | 'usage' | 'flush' | 'update' | 'close'
+
+/** Where requests go. */
+export interface Place {
+  /** Whose server it is: the `kind` of an account. */
+  kind?: string
+  /** The base URL of an account. */
+  baseUrl?: string
+}

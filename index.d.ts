@@ -805,7 +805,12 @@ export type Outcome =
   | 'bad_request'
   | 'aborted'
 
-/** Several accounts used as one. Managers are independent of each other and of the default pool. */
+/**
+ * Several accounts used as one. Managers are independent of each other and of the default pool.
+ *
+ * Where an application has registered a tracer or meter provider with `@opentelemetry/api` (1.3 or later, an optional peer dependency),
+ * each request is a span, and is measured; there is nothing to configure.
+ */
 export declare class RequestManager {
   /** @throws {RequestManagerError} `ERR_CONFIG`, at once */
   constructor(config: ManagerConfig)

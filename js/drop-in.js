@@ -5,7 +5,7 @@
 
 const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
-const { openPool, openPoolFromEnvironment, run } = require('./pool.js')
+const { ask, openPool, openPoolFromEnvironment, run } = require('./pool.js')
 const { isClient, redisTarget } = require('./redis-source.js')
 const { readAnswer } = require('./stream.js')
 
@@ -54,8 +54,14 @@ function poolAt(target) {
 }
 
 async function createChat(data, redis, force, retryCount) {
-  const json = await run(poolOf(redis), 'createChat', 'data', data, options(force, retryCount))
-  const { end: served, stream } = readAnswer(json)
+  const { end: served, stream } = await ask(
+    poolOf(redis),
+    'createChat',
+    'data',
+    data,
+    options(force, retryCount),
+    readAnswer,
+  )
   const result = {
     prompt: typeof data.text === 'string' ? data.text : lastUserText(data.messages),
     org: served.org,
@@ -78,8 +84,14 @@ async function createChat(data, redis, force, retryCount) {
 }
 
 async function createEmbeddings(data, redis, force, retryCount) {
-  const end = await run(poolOf(redis), 'createEmbeddings', 'data', data, options(force, retryCount))
-  const { result: served, embeddings = served.embeddings } = readEmbeddings(end)
+  const { end: served, embeddings = served.embeddings } = await ask(
+    poolOf(redis),
+    'createEmbeddings',
+    'data',
+    data,
+    options(force, retryCount),
+    readEmbeddings,
+  )
   const text = data.text ?? data.input
   return {
     text_to_embed: text,

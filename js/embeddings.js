@@ -9,13 +9,13 @@ const { readEnd } = require('./events.js')
 /**
  * The end of a call for embeddings, and the embeddings where they are not in its text.
  *
- * @param {string | { text: string, floats: Float32Array }} end
- * @returns {{ result: any, embeddings: object[] | undefined }}
+ * @param {string | { text: string, floats: Float32Array }} told
+ * @returns {{ end: any, embeddings: object[] | undefined }}
  */
-function readEmbeddings(end) {
-  if (typeof end === 'string') return { result: readEnd(end), embeddings: undefined }
-  const { vectors, ...result } = readEnd(end.text)
-  return { result, embeddings: embeddingsOf(end.floats, vectors) }
+function readEmbeddings(told) {
+  if (typeof told === 'string') return { end: readEnd(told), embeddings: undefined }
+  const { vectors, ...end } = readEnd(told.text)
+  return { end, embeddings: embeddingsOf(told.floats, vectors) }
 }
 
 function embeddingsOf({ buffer }, { count, dimensions, as }) {

@@ -34,7 +34,7 @@ function makeFetch(pool, baseURLs) {
     const path = pathOf(request.url, baseURLs())
     const { url: _, signal, body, ...head } = request
     try {
-      const { head: answer, body: answered } = await pass(pool, { ...head, path, takesPieces: true }, body, { signal })
+      const { end: answer, body: answered } = await pass(pool, { ...head, path, takesPieces: true }, body, { signal })
       return responseOf(answer, answered)
     } catch (error) {
       // Aborts are the caller's, and an answer that was an error is an answer.

@@ -1,7 +1,7 @@
 // @ts-check
 'use strict'
 
-const { openPool, pass, run } = require('./pool.js')
+const { ask, openPool, pass, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
@@ -24,21 +24,18 @@ class RequestManager {
   }
 
   async chat(params, options) {
-    const json = await run(this.#pool, 'chat', 'params', params, options ?? undefined)
-    const { end, stream } = readAnswer(json, options?.signal)
+    const { end, stream } = await ask(this.#pool, 'chat', 'params', params, options ?? undefined, readAnswer)
     return stream ?? withServed(end)
   }
 
   async embed(params, options) {
-    const end = await run(this.#pool, 'embed', 'params', params, options ?? undefined)
-    const { result, embeddings } = readEmbeddings(end)
-    if (embeddings !== undefined) result.data.data = embeddings
-    return withServed(result)
+    const { end, embeddings } = await ask(this.#pool, 'embed', 'params', params, options ?? undefined, readEmbeddings)
+    if (embeddings !== undefined) end.data.data = embeddings
+    return withServed(end)
   }
 
   async responses(params, options) {
-    const json = await run(this.#pool, 'responses', 'params', params, options ?? undefined)
-    const { end, stream } = readAnswer(json, options?.signal)
+    const { end, stream } = await ask(this.#pool, 'responses', 'params', params, options ?? undefined, readAnswer)
     return stream ?? withServed(end)
   }
 
@@ -46,8 +43,8 @@ class RequestManager {
     const { method = body === undefined ? 'GET' : 'POST', ...rest } = options ?? {}
     const isJson = body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)
     const text = isJson ? JSON.stringify(body) : (body ?? '')
-    const { head, body: answer } = await pass(this.#pool, { method, path }, text, rest)
-    return { status: head.status, headers: head.headers, data: dataOf(head, answer), served: head.served }
+    const { end, body: answer } = await pass(this.#pool, { method, path }, text, rest)
+    return { status: end.status, headers: end.headers, data: dataOf(end, answer), served: end.served }
   }
 
   async determineKey(need = {}) {

@@ -11,6 +11,7 @@ const { openWithFunctions } = require('./key-functions.js')
 const { momentOf } = require('./moments.js')
 const { redisTarget } = require('./redis-source.js')
 const { readPassed } = require('./stream.js')
+const { isTraced, traced } = require('./telemetry.js')
 
 /**
  * A pool from a configuration; throws at once where that is wrong.
@@ -61,10 +62,17 @@ function opened(poolOrError, target) {
  * @param {string} argumentName for messages
  * @param {unknown} argument written as JSON
  * @param {Record<string, any>} [options] JSON as well, but for `signal`
+ * @param {(end: any, signal?: AbortSignal) => any} [read] makes of the end what the call resolves to
  */
-async function run(pool, operation, argumentName, argument, options) {
+async function run(pool, operation, argumentName, argument, options, read = (end) => end) {
   const argumentJson = toJson(argumentName, argument)
-  return start(options, (number, ...rest) => pool.start(number, operation, argumentJson, ...rest))
+  return start(options, read, (number, ...rest) => pool.start(number, operation, argumentJson, ...rest))
+}
+
+/** One request to OpenAI on a pool: a call, as `run` takes it, that telemetry tells of. */
+function ask(pool, operation, argumentName, argument, options, read) {
+  const serve = () => run(pool, operation, argumentName, argument, options, read)
+  return traced(pool, { operation, params: argument }, options?.signal, serve)
 }
 
 /**
@@ -74,19 +82,19 @@ async function run(pool, operation, argumentName, argument, options) {
  * @param {{ method: string, path: string, headers?: Record<string, string>, takesPieces?: boolean }} request
  * @param {string | Uint8Array} body
  * @param {Record<string, any>} [options]
- * @returns {Promise<{ head: any, body: string | Uint8Array | ReadableStream }>}
+ * @returns {Promise<{ end: any, stream?: any, body: string | Uint8Array | ReadableStream }>}
  */
 async function pass(pool, request, body, options) {
   const head = toJson('request', request)
   const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const end = await start(options, (number, ...rest) => pool.pass(number, head, bytes, ...rest))
-  return readPassed(end, options?.signal)
+  const send = (number, ...rest) => pool.pass(number, head, bytes, ...rest)
+  return traced(pool, { head: request, body }, options?.signal, () => start(options, readPassed, send))
 }
 
 /** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
-async function start(options, begin) {
-  const observed = isObserved()
-  if (options === undefined) return call((number) => begin(number, null, false, observed))
+async function start(options, read, begin) {
+  const observed = isObserved() || isTraced()
+  if (options === undefined) return read(await call((number) => begin(number, null, false, observed)))
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
   }
@@ -98,7 +106,7 @@ async function start(options, begin) {
   // A date that is none would be null in JSON, as if it was left out.
   if (deadline != null) rest.deadline = typeof deadline === 'number' ? deadline : momentOf('options.deadline', deadline)
   const optionsJson = toJson('options', rest)
-  return call((number) => begin(number, optionsJson, signal !== undefined, observed), signal)
+  return read(await call((number) => begin(number, optionsJson, signal !== undefined, observed), signal), signal)
 }
 
 function toJson(name, value) {
@@ -110,4 +118,4 @@ function toJson(name, value) {
   }
 }
 
-module.exports = { openPool, openPoolFromEnvironment, run, pass }
+module.exports = { ask, openPool, openPoolFromEnvironment, run, pass }

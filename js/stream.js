@@ -10,15 +10,29 @@ const { readEnd } = require('./events.js')
 /** Streams that nobody holds any more are stopped. */
 const abandoned = new FinalizationRegistry(stop)
 
-/** @param {number} number */
-function stop(number) {
+/**
+ * Stops the upstream, and tells whoever watches the stream.
+ *
+ * @param {Remains} remains
+ * @param {unknown} [error] that it ends with
+ */
+function stop({ number, watcher }, error) {
   completions.closeStream(number)
   reserved.delete(number)
+  watcher?.over(error)
 }
+
+/**
+ * What is left of a stream that nobody holds any more: the number of the call that it began with, and who watches it.
+ *
+ * @typedef {{ number: number, watcher?: Watcher }} Remains
+ * @typedef {{ came(batch: any): void, over(error?: unknown): void }} Watcher
+ */
 
 /** The chunks of a chat, to be read once; see index.d.ts. */
 class ChatStream {
-  #number
+  /** @type {Remains} */
+  #remains
   #signal
   /** Chunks that have come and were not taken. */
   #chunks = []
@@ -33,11 +47,11 @@ class ChatStream {
    * @param {AbortSignal} [signal]
    */
   constructor(number, served, signal) {
-    this.#number = number
+    this.#remains = { number }
     this.#served = served
     this.#signal = signal
     reserved.add(number)
-    abandoned.register(this, number, this)
+    abandoned.register(this, this.#remains, this)
     if (signal === undefined) return
     // Weak: a signal that lives on must not keep the stream.
     const stream = new WeakRef(this)
@@ -46,6 +60,17 @@ class ChatStream {
       if (held !== undefined) held.#end(true)
     }
     signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /**
+   * Has somebody told what comes, and once when it is over.
+   *
+   * @param {ChatStream} stream
+   * @param {Watcher} watcher
+   */
+  static watch(stream, watcher) {
+    if (stream.#isOver) return watcher.over()
+    stream.#remains.watcher = watcher
   }
 
   get served() {
@@ -83,22 +108,24 @@ class ChatStream {
 
   async #read() {
     try {
-      const read = (turn) => completions.readStream(this.#number, turn)
-      const { events, frames, bytes, served } = JSON.parse(await call(read, this.#signal))
+      const read = (turn) => completions.readStream(this.#remains.number, turn)
+      const batch = JSON.parse(await call(read, this.#signal))
       // A `return` in the meantime has ended it.
       if (this.#isOver) return
+      this.#remains.watcher?.came(batch)
+      const { events, frames, bytes, served } = batch
       this.#chunks = events ?? [frames ?? Buffer.from(bytes, 'base64')].filter(({ length }) => length > 0)
       this.#taken = 0
       if (served === undefined) return
       this.#served = served
       this.#end(false)
     } catch (error) {
-      this.#end(true)
+      this.#end(true, error)
       throw error
     }
   }
 
-  #end(isCutShort) {
+  #end(isCutShort, error) {
     if (isCutShort) {
       this.#chunks = []
       this.#taken = 0
@@ -107,7 +134,7 @@ class ChatStream {
     this.#isOver = true
     if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
     abandoned.unregister(this)
-    stop(this.#number)
+    stop(this.#remains, error)
   }
 }
 
@@ -126,18 +153,18 @@ function readAnswer(json, signal) {
 /**
  * The end of a call that passed a request on: its head, and its body; a stream of bytes where it comes piece by piece.
  *
- * @param {string} end
+ * @param {string} text
  * @param {AbortSignal} [signal]
  */
-function readPassed(end, signal) {
-  const line = end.indexOf('\n')
+function readPassed(text, signal) {
+  const line = text.indexOf('\n')
   if (line === -1) {
-    const { end: head, stream } = readAnswer(end, signal)
-    return { head, body: bytesOf(stream) }
+    const { end, stream } = readAnswer(text, signal)
+    return { end, stream, body: bytesOf(stream) }
   }
-  const head = readEnd(end.slice(0, line))
-  const text = end.slice(line + 1)
-  return { head, body: head.isText ? text : Buffer.from(text, 'base64') }
+  const end = readEnd(text.slice(0, line))
+  const body = text.slice(line + 1)
+  return { end, body: end.isText ? body : Buffer.from(body, 'base64') }
 }
 
 /** What a stream brings as bytes. */
@@ -160,4 +187,4 @@ function bytesOf(stream) {
   )
 }
 
-module.exports = { readAnswer, readPassed }
+module.exports = { readAnswer, readPassed, watch: ChatStream.watch }

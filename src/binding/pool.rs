@@ -10,7 +10,7 @@ use super::{
     functions::Functions,
 };
 use crate::{
-    config::{CallOptions, Environment, RedisTarget, Settings, UpdateOptions},
+    config::{CallOptions, Environment, Kind, RedisTarget, Settings, UpdateOptions},
     error::Result,
     manager::{
         End, Manager, Need, Recorded, Reply, Request, Served, chat_request, embeddings_request,
@@ -54,6 +54,15 @@ pub enum Operation {
     Update,
     /// No more calls; ends when none is in flight.
     Close,
+}
+
+/// Where requests go.
+#[napi(object, object_from_js = false)]
+pub struct Place {
+    /// Whose server it is: the `kind` of an account.
+    pub kind: Option<&'static str>,
+    /// The base URL of an account.
+    pub base_url: Option<String>,
 }
 
 /// Makes a pool from a configuration's JSON text, and that of the Redis which it shares with others, if any; returns an error's JSON
@@ -130,6 +139,21 @@ impl Pool {
         let settings = self.manager.settings();
         let urls = settings.accounts.iter().map(|account| &account.base_url);
         urls.cloned().collect()
+    }
+
+    /// Where the requests of an account go; without one, or one that is not there any more, as far as all accounts have the same.
+    #[napi]
+    pub fn place(&self, account: Option<String>) -> Place {
+        let settings = self.manager.settings();
+        let accounts = &settings.accounts;
+        let named = accounts
+            .iter()
+            .position(|known| account.as_deref() == Some(&*known.label));
+        let those = named.map_or(&accounts[..], |at| &accounts[at..=at]);
+        Place {
+            kind: common(those.iter().map(|account| account.kind)).map(Kind::name),
+            base_url: common(those.iter().map(|account| &account.base_url)).cloned(),
+        }
     }
 
     /// The numbers of the functions that accounts get their keys from.
@@ -263,6 +287,12 @@ async fn run(
             Ok(nothing())
         }
     }
+}
+
+/// What all of them are, if they are the same.
+fn common<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
 }
 
 /// The end of a call that resolves to nothing.

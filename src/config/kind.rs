@@ -29,6 +29,15 @@ impl Kind {
             _ => Err(field.must_be("'openai', 'azure' or 'compatible'")),
         }
     }
+
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::OpenAi => "openai",
+            Kind::Azure => "azure",
+            Kind::Compatible => "compatible",
+        }
+    }
 }
 
 /// The deployments that an account names: model → deployment, at least one.

@@ -1,0 +1,63 @@
+// @ts-check
+'use strict'
+
+// Spans and metrics of requests, for applications that have registered a provider with `@opentelemetry/api`. Names are those of
+// https://github.com/open-telemetry/semantic-conventions/blob/v1.41.0/docs/gen-ai/README.md, the last version before the conventions for
+// generative AI got a repository of their own; ours begin with `openai_request_manager.`. What a prompt or an answer says is not told.
+
+/**
+ * Where all copies of the API package of major version 1 keep what the application has registered. As long as nothing is there, whatever
+ * the package made would go nowhere, so it need not be loaded: that takes 8 ms, and a look takes nothing. An application without
+ * OpenTelemetry never loads it, wherever it is installed, and one that registers a provider late is found all the same.
+ */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1')
+
+/** What makes a call's telemetry; null where something is registered and the package cannot be found from here. */
+let loaded
+
+/** What makes a call's telemetry where an application wants it, else undefined. */
+function inUse() {
+  const registered = globalThis[REGISTERED]
+  if (registered?.trace === undefined && registered?.metrics === undefined) return undefined
+  if (loaded === undefined) loaded = load()
+  return loaded ?? undefined
+}
+
+function load() {
+  let api
+  try {
+    api = require('@opentelemetry/api')
+  } catch {
+    return null
+  }
+  const { TracedCall } = require('./telemetry-call.js')
+  return (pool, request, signal) => new TracedCall(api, pool, request, signal)
+}
+
+/** Whether the end of a call that starts now should tell how it was served. */
+function isTraced() {
+  return inUse() !== undefined
+}
+
+/**
+ * Serves a request, with a span and metrics where somebody wants them.
+ *
+ * @param {any} pool
+ * @param {{ operation: string, params: any } | { head: any, body: any }} request as the native side gets it
+ * @param {AbortSignal | null | undefined} signal
+ * @param {() => Promise<any>} serve resolves to the end of a call, as read
+ */
+function traced(pool, request, signal, serve) {
+  const open = inUse()
+  if (open === undefined) return serve()
+  const call = open(pool, request, signal)
+  const ending = serve()
+  // Beside the caller, who gets the same promise: a call that ends before another one also settles before it.
+  ending.then(
+    (answered) => call.answered(answered),
+    (error) => call.over(error),
+  )
+  return ending
+}
+
+module.exports = { isTraced, traced }
