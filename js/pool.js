@@ -6,7 +6,7 @@
 const { binding, completions, call } = require('./calls.js')
 const { flushAtExit } = require('./last-words.js')
 const { fromJson, wrongArgument } = require('./errors.js')
-const { isObserved } = require('./events.js')
+const { isObserved: isListenedTo } = require('./events.js')
 const { openWithFunctions } = require('./key-functions.js')
 const { momentOf } = require('./moments.js')
 const { redisTarget } = require('./redis-source.js')
@@ -55,7 +55,7 @@ function opened(poolOrError, target) {
 }
 
 /**
- * One call on a pool.
+ * One call on a pool. Throws at once where the argument cannot be written, so call it where that becomes a rejection.
  *
  * @param {any} pool
  * @param {string} operation
@@ -64,9 +64,11 @@ function opened(poolOrError, target) {
  * @param {Record<string, any>} [options] JSON as well, but for `signal`
  * @param {(end: any, signal?: AbortSignal) => any} [read] makes of the end what the call resolves to
  */
-async function run(pool, operation, argumentName, argument, options, read = (end) => end) {
+function run(pool, operation, argumentName, argument, options, read = (end) => end) {
   const argumentJson = toJson(argumentName, argument)
-  return start(options, read, (number, ...rest) => pool.start(number, operation, argumentJson, ...rest))
+  return start(options, read, (number, optionsJson, isCancellable, isObserved) =>
+    pool.start(number, operation, argumentJson, optionsJson, isCancellable, isObserved),
+  )
 }
 
 /** One request to OpenAI on a pool: a call, as `run` takes it, that telemetry tells of. */
@@ -87,13 +89,14 @@ function ask(pool, operation, argumentName, argument, options, read) {
 async function pass(pool, request, body, options) {
   const head = toJson('request', request)
   const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const send = (number, ...rest) => pool.pass(number, head, bytes, ...rest)
+  const send = (number, optionsJson, isCancellable, isObserved) =>
+    pool.pass(number, head, bytes, optionsJson, isCancellable, isObserved)
   return traced(pool, { head: request, body }, options?.signal, () => start(options, readPassed, send))
 }
 
 /** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
 async function start(options, read, begin) {
-  const observed = isObserved() || isTraced()
+  const observed = isListenedTo() || isTraced()
   if (options === undefined) return read(await call((number) => begin(number, null, false, observed)))
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
