@@ -71,13 +71,23 @@ test('a room uses only rooms of a smaller number', () => {
 for (const [library, room] of [
   ['napi', 'binding'],
   ['reqwest', 'client'],
-  ['tiktoken_rs', 'tokens'],
 ]) {
   test(`only ${room} knows ${library}`, () => {
     const users = files().filter(({ code }) => new RegExp(`\\b${library}::`).test(code))
     assert.deepEqual([...new Set(users.map((user) => user.room))], [room])
   })
 }
+
+test('only the build script and tests know tiktoken_rs', () => {
+  // Its vocabularies become tables of ours; what it would do when it is used, and how long that takes, must not matter.
+  const users = files().filter(({ code }) => /\btiktoken_rs::/.test(code))
+  assert.deepEqual(users, [])
+  const build = path.join(__dirname, '..', 'build')
+  const builders = fs
+    .readdirSync(build)
+    .filter((file) => /\btiktoken_rs::/.test(fs.readFileSync(path.join(build, file), 'utf8')))
+  assert.deepEqual(builders.sort(), ['main.rs', 'vocabulary.rs'])
+})
 
 test('only redis knows the library of that name', () => {
   // The crate's name, which no path of ours ends in.

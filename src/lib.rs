@@ -30,7 +30,7 @@
 //! | 4 | [`books`] | what was used, by day, account, model and type; keys that other programs read; budgets |
 //! | 4 | [`quota`] | lanes and buckets; the store trait, the store in memory, and the one in Redis |
 //! | 3 | [`redis`] | the connection to a Redis of any kind; the only room that knows its library |
-//! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the tokenizer |
+//! | 3 | [`tokens`] | token counts of texts, chats, tools and images; the only room that knows the vocabularies |
 //! | 2 | [`config`] | user settings become types that cannot be wrong |
 //! | 2 | [`outcome`] | (status, headers, body) → what an answer means |
 //! | 1 | [`error`] | the one error: a stable code, a message, the facts |

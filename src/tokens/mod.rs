@@ -6,15 +6,16 @@
 //! estimate from the number of characters, a flat sum for each image, and the longest answer allowed. [`Estimate`] holds
 //! both; [`Estimate::admission_tokens`] is what we book on our side, the larger of the two.
 //!
-//! Nothing here may fail because of what a request says. Text is counted in bounded slices, as the tokenizer would panic
-//! on a megabyte of spaces ([`count_text`]); JSON of an unexpected shape counts as absent, as OpenAI is the one to refuse
-//! it; sizes of images are read from the first bytes of their data URLs.
+//! Nothing here may fail because of what a request says. Text of any kind is counted exactly and in time that grows with its
+//! length ([`count_text`]); JSON of an unexpected shape counts as absent, as OpenAI is the one to refuse it; sizes of images are
+//! read from the first bytes of their data URLs.
 //!
-//! The layers: `text` and its `boundary` know the tokenizer; `lenient`, `message`, `response`, `schema` and `tools` read a request;
-//! `images` and `media` measure pictures; `chat`, `input` and `estimate` add up.
+//! The layers: `vocabulary` knows the tokens, `split` cuts text into pieces, `encode` finds the tokens of a piece, and `text` does
+//! that for all of them; `lenient`, `message`, `response`, `schema` and `tools` read a request; `images` and `media` measure pictures; `chat`,
+//! `input` and `estimate` add up.
 
-mod boundary;
 mod chat;
+mod encode;
 mod estimate;
 mod images;
 mod input;
@@ -23,8 +24,10 @@ mod media;
 mod message;
 mod response;
 mod schema;
+mod split;
 mod text;
 mod tools;
+mod vocabulary;
 
 #[cfg(test)]
 mod chat_tests;

@@ -1,0 +1,76 @@
+//! Encoding by guessing the longest token.
+
+use super::{Token, neighbours};
+use crate::tokens::vocabulary::{Prefix, Vocabulary};
+
+/// The guesses allowed are so many for each byte. Ordinary text needs about one, and a window is merged in the time of some
+/// ten a byte.
+const GUESSES_PER_BYTE: usize = 6;
+
+/// Guesses allowed in addition, as the first bytes take more.
+const GUESSES: usize = 64;
+
+/// A guess of so many bytes takes as much time as a short one once more.
+const LONG: usize = 8;
+
+/// Places of a window, one bit each, from which nothing leads to its end.
+#[derive(Debug, Default)]
+pub(super) struct Longest {
+    dead: Vec<u64>,
+}
+
+impl Longest {
+    /// Encodes a window, or says that it takes too many guesses.
+    ///
+    /// The tokens so far are those of the text so far, as each goes with its neighbour; there are no others. So where all that
+    /// can follow has been tried in vain, the last one is wrong, and coming to that place again is no use.
+    pub(super) fn encode(
+        &mut self,
+        window: &[u8],
+        vocabulary: &Vocabulary,
+        tokens: &mut Vec<Token>,
+    ) -> bool {
+        tokens.clear();
+        self.dead.clear();
+        self.dead.resize(window.len() / 64 + 1, 0);
+        let allowed = window.len() * GUESSES_PER_BYTE + GUESSES;
+        let mut guesses = 0;
+        let mut at = 0;
+        // Longer ones have been tried at this place.
+        let mut at_most = usize::MAX;
+        while at < window.len() {
+            let prefix = Prefix::new(window, at);
+            let found = vocabulary.lengths(prefix).at_most(at_most).find_map(|len| {
+                guesses += 1 + len / LONG;
+                Some((vocabulary.rank(prefix, len)?, len))
+            });
+            if guesses > allowed {
+                return false;
+            }
+            let Some((rank, len)) = found else {
+                self.dead[at / 64] |= 1 << (at % 64);
+                // The first place is never dead: every text has its tokens.
+                let Some(last) = tokens.pop() else {
+                    return false;
+                };
+                at -= last.len as usize;
+                at_most = last.len as usize - 1;
+                continue;
+            };
+            let end = at + len;
+            let is_dead = self.dead[end / 64] >> (end % 64) & 1 == 1;
+            let goes_with = |last: &Token| neighbours::can_be(last.rank, rank, vocabulary);
+            if !is_dead && tokens.last().is_none_or(goes_with) {
+                tokens.push(Token {
+                    rank,
+                    len: len as u32,
+                });
+                at = end;
+                at_most = usize::MAX;
+            } else {
+                at_most = len - 1;
+            }
+        }
+        true
+    }
+}

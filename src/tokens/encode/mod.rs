@@ -1,0 +1,78 @@
+//! The tokens of one piece.
+//!
+//! What they are is defined by merging: of all neighbours that make a token, those of the lowest rank are merged, of several the
+//! leftmost, until there are none. Done so it takes a search at each step. Two facts about it help; both follow from what happens
+//! within a part of a text being the same as without the rest, as long as nothing merges across the part's ends:
+//!
+//! - Tokens are those of their text exactly if each two neighbours are those of their text ([`neighbours`]). So tokens can be
+//!   guessed, and need no more than that to be right. [`longest`] guesses the longest.
+//! - For the same reason a long piece can be encoded in [`windows`], one after the other.
+//!
+//! Where guesses fail too often, which takes text such as a long row of equals signs, the window is merged as defined
+//! ([`merging`]).
+
+mod longest;
+mod merging;
+mod neighbours;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+use super::vocabulary::{Prefix, Rank, Vocabulary};
+use longest::Longest;
+use merging::Merging;
+
+/// A token at its place in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Token {
+    rank: Rank,
+    len: u32,
+}
+
+/// Counts the tokens of pieces. It keeps its memory from piece to piece.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    vocabulary: &'static Vocabulary,
+    longest: Longest,
+    merging: Merging,
+    /// The tokens of the window in hand.
+    tokens: Vec<Token>,
+}
+
+impl Encoder {
+    pub(super) fn new(vocabulary: &'static Vocabulary) -> Self {
+        Self {
+            vocabulary,
+            longest: Longest::default(),
+            merging: Merging::default(),
+            tokens: Vec::new(),
+        }
+    }
+
+    /// The number of tokens of the piece of `text` between two places.
+    #[inline]
+    pub(super) fn count(&mut self, text: &[u8], start: usize, end: usize) -> usize {
+        // Every byte is a token, and most pieces are one.
+        if end - start == 1
+            || self
+                .vocabulary
+                .is_token(Prefix::new(text, start), end - start)
+        {
+            1
+        } else {
+            self.count_in_windows(&text[start..end], windows::SIZE)
+        }
+    }
+
+    /// Leaves the tokens of a window in `self.tokens`.
+    fn encode(&mut self, window: &[u8]) {
+        if !self
+            .longest
+            .encode(window, self.vocabulary, &mut self.tokens)
+        {
+            self.merging
+                .encode(window, self.vocabulary, &mut self.tokens);
+        }
+    }
+}
