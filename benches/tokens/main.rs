@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use openai_request_manager::{models::Encoding, tokens::count_text};
+use openai_request_manager::{
+    models::Encoding,
+    tokens::{Endpoint, count_text, estimate},
+};
 use tiktoken_rs::CoreBPE;
 
 type Tokenizer = fn() -> &'static CoreBPE;
@@ -28,6 +31,7 @@ fn main() {
     for (encoding, tokenizer) in ENCODINGS {
         speeds(encoding, tokenizer());
     }
+    chats();
 }
 
 /// What the first count of a short text takes, and the next.
@@ -76,6 +80,35 @@ fn speeds(encoding: Encoding, tokenizer: &CoreBPE) {
         rows.extend(times.map(|time| shown(time.map(|time| bytes / 1e6 / time))));
         rows.extend(times.map(|time| shown(time.map(|time| time * 1e3 / (bytes / 1e6)))));
         println!("| {} | {} |", text.name, rows.join(" | "));
+    }
+}
+
+/// What it takes to estimate a chat, reading it included, whose system prompt is new or has been counted before.
+fn chats() {
+    println!("\n| chat with a system prompt of | new | counted before |\n|-|-|-|");
+    for len in [2_000, 8_000, 32_000] {
+        let prompt = texts::prose(len);
+        let body = |number: usize| {
+            let content = format!("{number}{prompt}");
+            let system = serde_json::json!({"role": "system", "content": content});
+            let user = serde_json::json!({"role": "user", "content": "What is said about limits?"});
+            serde_json::json!({"model": "gpt-4o", "messages": [system, user]}).to_string()
+        };
+        let bodies: Vec<String> = (0..101).map(body).collect();
+        let estimate = |body: &String| {
+            time(|| {
+                let estimate = estimate(Endpoint::Chat, body, Encoding::O200kBase);
+                estimate.map_or(0, |estimate| estimate.prompt_tokens as usize)
+            })
+        };
+        let median = |times: &mut dyn Iterator<Item = Duration>| {
+            let mut times: Vec<_> = times.collect();
+            times.sort_unstable();
+            format!("{:.1} µs", times[times.len() / 2].as_secs_f64() * 1e6)
+        };
+        let new = median(&mut bodies.iter().map(estimate));
+        let known = median(&mut (0..101).map(|_| estimate(&bodies[100])));
+        println!("| {} KB | {new} | {known} |", len / 1_000);
     }
 }
 

@@ -10,7 +10,7 @@ use super::images::{self, Detail};
 use super::lenient::{self, Lenient};
 use super::media;
 use super::message::{Image, Message, Part};
-use super::text::count_text;
+use super::remembered::count_text;
 use super::tools::{self, Choice, Function, Tool};
 use crate::models::{self, Encoding, ImageRule};
 
