@@ -28,7 +28,8 @@ function spread(rounds, field) {
  */
 function ratio(first, second, field) {
   if (first[0][field] === null || second[0][field] === null) return null
-  return spreadOf(first.map((round, index) => round[field] / second[index][field]))
+  const rounds = Math.min(first.length, second.length)
+  return spreadOf(first.slice(0, rounds).map((round, index) => round[field] / second[index][field]))
 }
 
 function spreadOf(values) {

@@ -45,7 +45,7 @@ async function main() {
   const libraries = Object.values(topics).flatMap(({ contenders }) => Object.values(contenders))
   const report = [
     `## Speed\n\n${ABOUT}`,
-    `${machine()}\\\n${versions(libraries.flatMap((contender) => contender.libraries ?? []))}, redis-server ${redis ?? 'missing'}`,
+    `${new Date().toISOString().slice(0, 10)}: ${machine()}\\\n${versions(libraries.flatMap((contender) => contender.libraries ?? []))}, redis-server ${redis ?? 'missing'}`,
   ]
   const tell = (text) => {
     report.push(text.trimEnd())

@@ -151,7 +151,8 @@ const bars = [
 
 module.exports = {
   title: 'A chat call',
-  about: 'A body of 0.9 KB, an answer of 0.9 KB, a server without latency. CPU is that of one request.',
+  about:
+    'A body of 0.9 KB, an answer of 0.9 KB, a server without latency. CPU is that of one request, memory that at the end of a round.',
   contenders,
   input,
   unitsOf,

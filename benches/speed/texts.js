@@ -9,36 +9,11 @@ const { generator } = require('../random.js')
 
 /** Chinese, Japanese and Korean words, of which sentences are made. */
 const CJK_WORDS = [
-  '我们 客服 会 在 一个 工作日 内 联系 您 请问 桌子 椅子 什么 时候 能 送到 订单 已经 从 仓库 发出 发票 将 寄到 办公室 木头 颜色 退货 付款 方式 信用卡 儿童 安全'.split(
-    ' ',
-  ),
-  'ご注文 の テーブル は 本日 出荷 されました 椅子 脚 が 届いて いない よう です 返品 を ご希望 場合 お知らせ ください 配送 番号 確認 できます'.split(
-    ' ',
-  ),
-  '주문하신 의자는 내일 도착할 예정입니다 배송 조회 번호를 알려 주시겠어요 환불은 영업일 기준 사흘이 걸립니다 식탁 상판만 왔습니다'.split(
-    ' ',
-  ),
-]
-const EMOJI = [
-  '😀',
-  '😂',
-  '🥰',
-  '🤔',
-  '👍🏽',
-  '🙏',
-  '🎉',
-  '🔥',
-  '🚀',
-  '🌍',
-  '🐶',
-  '🍕',
-  '📦',
-  '🪑',
-  '❤️',
-  '🇩🇪',
-  '👩‍👩‍👧‍👦',
-  '🧑🏿‍💻',
-]
+  '我们 客服 会 在 一个 工作日 内 联系 您 请问 桌子 椅子 什么 时候 能 送到 订单 已经 从 仓库 发出 发票 将 寄到 办公室 木头 颜色 退货',
+  'ご注文 の テーブル は 本日 出荷 されました 椅子 脚 が 届いて いない よう です 返品 を ご希望 場合 お知らせ ください 配送 番号',
+  '주문하신 의자는 내일 도착할 예정입니다 배송 조회 번호를 알려 주시겠어요 환불은 영업일 기준 사흘이 걸립니다 식탁 상판만 왔습니다',
+].map((words) => words.split(' '))
+const EMOJI = '😀 😂 🥰 🤔 👍🏽 🙏 🎉 🔥 🚀 🌍 🐶 🍕 📦 🪑 ❤️ 🇩🇪 👩‍👩‍👧‍👦 🧑🏿‍💻'.split(' ')
 const WORDS = ['table', 'chair', 'oak', 'delivered', 'in transit', 'Lisbon', 'Porto', 'invoice', 'blue', 'returned']
 
 /** Each makes the pieces of a text, one at a time. */
@@ -128,11 +103,20 @@ const MEGABYTE = 1_000_000
 const HOSTILE = {
   'one letter': () => 'a'.repeat(MEGABYTE),
   spaces: () => ' '.repeat(MEGABYTE),
-  'random base64': () => {
-    const random = generator(1)
-    return Buffer.from(Array.from({ length: (MEGABYTE / 4) * 3 }, () => random() * 256)).toString('base64')
-  },
+  newlines: () => '\n'.repeat(MEGABYTE),
+  'one sign': () => '='.repeat(MEGABYTE),
+  'random letters': () => randomBytes((random) => 97 + random() * 26).toString('latin1'),
+  'random base64': () =>
+    randomBytes((random) => random() * 256)
+      .toString('base64')
+      .slice(0, MEGABYTE),
   'one emoji': () => '😀'.repeat(MEGABYTE / 4),
+}
+
+/** A megabyte of what `byte` makes. */
+function randomBytes(byte) {
+  const random = generator(1)
+  return Buffer.alloc(MEGABYTE).map(() => byte(random))
 }
 
 module.exports = { text, HOSTILE }
