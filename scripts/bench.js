@@ -11,7 +11,9 @@ const { parseArgs } = require('node:util')
 const { installLibraries, versions } = require('../benches/libraries.js')
 const { machine } = require('../benches/machine.js')
 const { redisVersion } = require('../benches/redis-server.js')
+const sections = require('../benches/speed/sections.js')
 const { buildServer, startServer } = require('../benches/speed/server.js')
+const topics = require('../benches/speed/topics.js')
 const { root, setUp } = require('./setup.js')
 
 const RESULTS = path.join(root, 'benches', 'RESULTS.md')
@@ -31,22 +33,18 @@ const { values } = parseArgs({
 })
 
 async function main() {
-  if (!values['no-build']) setUp('release')
-  installLibraries()
-  buildServer()
-  // Behind the build, which also makes what these load.
-  const sections = require('../benches/speed/sections.js')
-  const topics = require('../benches/speed/topics.js')
-
   const names = values.only?.split(',') ?? Object.keys(sections)
   const unknown = names.find((name) => !sections[name])
   if (unknown !== undefined) throw new Error(`no section ${unknown}; there are ${Object.keys(sections).join(', ')}`)
+  if (!values['no-build']) setUp('release')
+  installLibraries()
+  buildServer()
+
   const redis = redisVersion()
-  const libraries = Object.values(topics).flatMap(({ contenders }) => Object.values(contenders))
-  const report = [
-    `## Speed\n\n${ABOUT}`,
-    `${new Date().toISOString().slice(0, 10)}: ${machine()}\\\n${versions(libraries.flatMap((contender) => contender.libraries ?? []))}, redis-server ${redis ?? 'missing'}`,
-  ]
+  const contenders = Object.values(topics).flatMap((topic) => Object.values(topic.contenders))
+  const libraries = versions(contenders.flatMap((contender) => contender.libraries ?? []))
+  const day = new Date().toISOString().slice(0, 10)
+  const report = [`## Speed\n\n${ABOUT}`, `${day}: ${machine()}\\\n${libraries}, redis-server ${redis ?? 'missing'}`]
   const tell = (text) => {
     report.push(text.trimEnd())
     console.log(`\n${report.at(-1)}`)
