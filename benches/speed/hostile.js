@@ -11,7 +11,7 @@ const { barTable } = require('./bars.js')
 const { contenders } = require('./counting.js')
 const { HOSTILE } = require('./texts.js')
 
-const LIMIT_MS = { full: 3_000, quick: 500 }
+const LIMIT_MS = { full: 2_000, quick: 500 }
 const MOST_MS = 100
 
 // `countTokensSync` does not take texts of that length.

@@ -12,7 +12,7 @@ const topics = require('./topics.js')
 
 /** How many rounds, and how long each of a contender is; few where a single call is long. */
 const ROUNDS = {
-  calls: { rounds: 5, ms: 400 },
+  calls: { rounds: 5, ms: 300 },
   streams: { rounds: 5, ms: 500 },
   bodies: { rounds: 5, ms: 500 },
   embeddings: { rounds: 3, ms: 500 },
