@@ -1,57 +1,78 @@
 'use strict'
 
-// The processes of a run: the server, and one for each contender. All of them end with this one.
+// The processes of a run. All of them end with this one.
 
-const { execFileSync, fork, spawn } = require('node:child_process')
 const { once } = require('node:events')
-const path = require('node:path')
 const { createInterface } = require('node:readline')
-const { root } = require('../scripts/setup.js')
 
-/** The simulator in a process of its own, as a server is; by default without latency, and with limits that no run reaches. */
-async function startServer() {
-  const command = path.join(root, 'bin', 'openai-request-manager.js')
-  const server = spawn(process.execPath, [command, 'simulate', '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] })
-  process.once('exit', () => server.kill())
-  // Without a listener, a signal ends a process before its 'exit' event.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
-  for await (const line of createInterface({ input: server.stdout })) {
-    const baseURL = /https?:\S+/.exec(line)?.[0]
-    if (baseURL) return { baseURL, stop: () => end(server, () => server.kill()) }
-  }
-  throw new Error('the simulator did not start')
+const running = new Set()
+process.once('exit', () => {
+  for (const child of running) kill(child)
+})
+// Without a listener, a signal ends a process before its 'exit' event.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+
+function track(child) {
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
 }
 
-/** A contender in a process of its own. */
-function startContender(name, baseURL, flags = []) {
-  const child = fork(path.join(__dirname, 'worker.js'), [name, baseURL], { execArgv: flags })
+async function stop(child) {
+  if (!running.has(child)) return
+  const ended = once(child, 'exit')
+  kill(child)
+  await ended
+}
+
+/** One that is busy with JavaScript hears no other signal, and none has anything to put in order. */
+function kill(child) {
+  child.kill('SIGKILL')
+}
+
+/** The URL that a server prints when it listens. */
+async function printedURL(server) {
+  for await (const line of createInterface({ input: server.stdout })) {
+    const url = /https?:\S+/.exec(line)?.[0]
+    if (url) return url
+  }
+  throw new Error(`${server.spawnfile} did not start`)
+}
+
+/**
+ * A process made by `fork` that answers each message with a `{ result }` or a `{ failure }`.
+ *
+ * @param {string} name of it in errors
+ */
+function answering(child, name) {
+  track(child)
   let settle = () => {}
   child.on('message', (reply) => settle(reply))
   child.on('exit', (code, signal) => settle({ failure: `its process ended with ${code ?? signal}` }))
   return {
-    /** Puts it through a load of loads.js. */
-    async run(load, settings) {
+    async ask(message) {
       const reply = await new Promise((resolve) => {
         settle = resolve
-        child.send({ load, settings })
+        child.send(message)
       })
-      if (reply.failure) throw new Error(`${name}, ${load}: ${reply.failure}`)
+      if (reply.failure) throw new Error(`${name}: ${reply.failure}`)
       return reply.result
     },
-    stop: () => end(child, () => child.disconnect()),
+    stop: () => stop(child),
   }
 }
 
-async function end(child, ask) {
-  const ended = once(child, 'exit')
-  ask()
-  await ended
+/** The other side of {@link answering}: answers each message with what a function makes of it. */
+function answer(make) {
+  process.on('message', async (message) => {
+    try {
+      process.send({ result: await make(message) })
+    } catch (error) {
+      process.send({ failure: error.stack ?? String(error) })
+    }
+  })
+  // Idle connections would keep the process alive.
+  process.on('disconnect', () => process.exit())
 }
 
-/** How long `require` takes in a fresh process, in ms. */
-function timeRequire(name) {
-  const code = `const start = performance.now(); require(${JSON.stringify(name)}); console.log(performance.now() - start)`
-  return Number(execFileSync(process.execPath, ['-e', code], { cwd: root, encoding: 'utf8' }))
-}
-
-module.exports = { startServer, startContender, timeRequire }
+module.exports = { track, stop, printedURL, answering, answer }

@@ -6,9 +6,20 @@ function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/** The value that the share of the sorted ones does not exceed. */
+function quantile(sorted, share) {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
+}
+
 /** The medians of all rounds, field by field; null where a machine cannot tell. */
 function medians(rounds) {
-  return Object.fromEntries(Object.keys(rounds[0]).map((field) => [field, medianOf(rounds, (round) => round[field])]))
+  const fields = Object.keys(rounds[0])
+  return Object.fromEntries(fields.map((field) => [field, spread(rounds, field)?.median ?? null]))
+}
+
+/** The median of a field over all rounds, and both ends; null where a machine cannot tell. */
+function spread(rounds, field) {
+  return spreadOf(rounds.map((round) => round[field]))
 }
 
 /**
@@ -17,13 +28,13 @@ function medians(rounds) {
  */
 function ratio(first, second, field) {
   if (first[0][field] === null || second[0][field] === null) return null
-  const ratios = first.map((round, index) => round[field] / second[index][field])
-  return { median: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) }
+  const rounds = Math.min(first.length, second.length)
+  return spreadOf(first.slice(0, rounds).map((round, index) => round[field] / second[index][field]))
 }
 
-function medianOf(rounds, value) {
-  const values = rounds.map(value)
-  return values.includes(null) ? null : median(values)
+function spreadOf(values) {
+  if (values.includes(null)) return null
+  return { median: median(values), least: Math.min(...values), most: Math.max(...values) }
 }
 
-module.exports = { median, medians, ratio }
+module.exports = { medians, quantile, ratio, spread }

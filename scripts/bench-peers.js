@@ -4,11 +4,12 @@
 // test: nothing fails here but what cannot run.
 // `--seconds N` shortens each client's run, `--only a,b` leaves out the others, `--no-build` measures the addon that is there.
 
-const path = require('node:path')
 const { parseArgs } = require('node:util')
-const { run, setUp } = require('./setup.js')
-
-const folder = path.join(__dirname, '..', 'benches', 'peers')
+const { installLibraries, versions } = require('../benches/libraries.js')
+const { machine } = require('../benches/machine.js')
+const { table } = require('../benches/markdown.js')
+const { redisCommands, redisVersion, startRedis } = require('../benches/redis-server.js')
+const { setUp } = require('./setup.js')
 
 const { values } = parseArgs({
   options: {
@@ -25,11 +26,10 @@ async function main() {
   const seconds = Number(values.seconds)
   if (!(seconds >= 1)) throw new Error(`--seconds must be a number from 1, got ${JSON.stringify(values.seconds)}`)
   if (!values['no-build']) setUp('release')
-  run('npm', ['install', '--no-save', '--no-package-lock', '--no-fund', '--no-audit'], { cwd: folder })
+  installLibraries()
   // Behind the build, which also makes what these load.
   const { clients } = require('../benches/peers/clients.js')
-  const { redisVersion } = require('../benches/peers/processes.js')
-  const { machine, row, table } = require('../benches/peers/table.js')
+  const { HEADS, row } = require('../benches/peers/table.js')
   const { ACCOUNTS, CALLERS, DEMAND } = require('../benches/peers/workload.js')
 
   const names = values.only?.split(',') ?? Object.keys(clients)
@@ -42,7 +42,7 @@ ${names.length} clients, one after the other, ${seconds} s each: accounts with $
 ${DEMAND} × of that asked for by ${CALLERS} callers, answers in 150–250 ms.
 
 ${machine()}
-${versions(clients, names, redis)}
+${versions(names.flatMap((name) => clients[name].libraries ?? []))}${redis === null ? '' : `, redis-server ${redis}`}
 `)
   const rows = []
   for (const name of names) {
@@ -55,11 +55,11 @@ ${versions(clients, names, redis)}
     rows.push(row(title, seen))
     console.log(`${rows.at(-1).join(' | ')}${causes(seen.failures)}`)
   }
-  console.log(`\n${table(rows)}\n\n${NOTES}`)
+  console.log(`\n${table(HEADS, rows)}\n\n${NOTES}`)
 }
 
 async function measure(task, needsRedis) {
-  const { redisCommands, runClient, startRedis, startServer } = require('../benches/peers/processes.js')
+  const { runClient, startServer } = require('../benches/peers/processes.js')
   const server = await startServer()
   const redis = needsRedis ? await startRedis() : null
   const seen = await runClient({ ...task, server: { baseURL: server.baseURL, redisPort: redis?.port } })
@@ -67,16 +67,6 @@ async function measure(task, needsRedis) {
   await server.stop()
   await redis?.stop()
   return seen
-}
-
-function versions(clients, names, redis) {
-  const libraries = new Set(names.flatMap((name) => clients[name].libraries ?? []))
-  const installed = [...libraries].map((name) => {
-    const { version } = require(path.join(folder, 'node_modules', name, 'package.json'))
-    return `${name} ${version}`
-  })
-  const ours = `openai-request-manager ${require('../package.json').version}`
-  return [ours, ...installed, ...(redis ? [`redis-server ${redis}`] : [])].join(', ')
 }
 
 function causes(failures) {

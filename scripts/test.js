@@ -18,6 +18,11 @@ run('npx', ['tsc', '--project', '__test__/tsconfig.json'])
 run('npx', ['tsc', '--project', 'js/tsconfig.json'])
 run('cargo', ['clippy', '--all-targets', ...target, '--', '-D', 'warnings'])
 run('cargo', ['test', ...target])
+// The server of `npm run bench` is a crate of its own.
+const server = ['--manifest-path', path.join('benches', 'server', 'Cargo.toml')]
+run('cargo', ['fmt', '--check', ...server])
+run('cargo', ['clippy', '--all-targets', ...server, '--', '-D', 'warnings'])
+run('cargo', ['test', ...server])
 
 const tests = fs.readdirSync(path.join(root, '__test__')).filter((file) => file.endsWith('.test.js'))
 // The client libraries that the tests use can leave a timer behind when their server goes. That our own programs end by themselves is

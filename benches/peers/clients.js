@@ -1,8 +1,10 @@
 'use strict'
 
-// The clients that are compared, each in one process unless it says otherwise. Each is made for a server and sends one chat a call; it rejects where its user would see an error.
+// The clients that are compared, each in one process unless it says otherwise. Each is made for a server and sends one chat a call; it
+// rejects where its user would see an error.
 // Libraries are loaded inside, so that a process has only its own client in memory.
 
+const { throughOldModule } = require('../old-module.js')
 const { ACCOUNTS } = require('./workload.js')
 
 const clients = {
@@ -93,28 +95,17 @@ const clients = {
     },
   },
 
-  // Without its mistakes of arithmetic: numbers are compared as numbers, and the account with most left is taken. With its ways:
-  // nothing is booked before it is sent, an account without room is reset to full, a 429 is the caller's.
   'old-module': {
     title: "the old module's way: read Redis, choose, send, write",
     libraries: ['ioredis', 'openai'],
     needsRedis: true,
     make({ baseURL, redisPort }) {
-      const { Redis } = require('ioredis')
-      const redis = new Redis({ port: redisPort })
       const keys = ACCOUNTS.map((account) => ({ ...account, client: openai(account, baseURL, 0) }))
-      return async (request) => {
-        const key = await mostLeft(redis, keys, request.max_completion_tokens)
-        const { data, response } = await key.client.chat.completions.create(request).withResponse()
-        const left = (what) => response.headers.get(`x-ratelimit-remaining-${what}`)
-        await redis.set(`${key.label}:availability:tokens`, left('tokens'))
-        await redis.set(`${key.label}:availability:requests`, left('requests'))
-        for (const name of [`${key.label}:tokensUsed`, 'chat:tokensUsed', `chat:tokensUsed:${key.label}`]) {
-          const used = Number(await redis.get(name))
-          await redis.set(name, used + data.usage.total_tokens)
-        }
-        return data
+      const send = async ({ client }, request) => {
+        const { data, response } = await client.chat.completions.create(request).withResponse()
+        return { data, headers: Object.fromEntries(response.headers) }
       }
+      return throughOldModule({ redisPort, keys, send, need: (request) => request.max_completion_tokens })
     },
   },
 }
@@ -145,16 +136,6 @@ function inProportion(keys) {
     dealt[index] += weight
     return keys[index]
   }
-}
-
-async function mostLeft(redis, keys, need) {
-  let best = null
-  for (const key of keys) {
-    const left = Number((await redis.get(`${key.label}:availability:tokens`)) ?? key.tokensPerMinute)
-    if (best === null || left > best.left) best = { key, left }
-  }
-  if (best.left < need) await redis.set(`${best.key.label}:availability:tokens`, best.key.tokensPerMinute)
-  return best.key
 }
 
 module.exports = { clients }

@@ -2,7 +2,8 @@
 
 // What is printed: Markdown, one client a row.
 
-const os = require('node:os')
+const { format } = require('../markdown.js')
+const { quantile } = require('../statistics.js')
 
 const HEADS = [
   '',
@@ -14,11 +15,6 @@ const HEADS = [
   'Redis commands a request',
 ]
 
-function machine() {
-  const cpus = os.cpus()
-  return `${cpus[0]?.model ?? 'unknown CPU'}, ${cpus.length} cores, ${process.platform} ${process.arch}, Node.js ${process.version}`
-}
-
 function row(title, { times, failures, atEnd, after, redisCommands }) {
   const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
   const calls = times.length + failed
@@ -28,27 +24,14 @@ function row(title, { times, failures, atEnd, after, redisCommands }) {
     percent(atEnd.chargedTokens / atEnd.capacityTokens),
     percent(after.refused / times.length),
     percent(failed / calls),
-    whole(quantile(sorted, 0.5)),
-    whole(quantile(sorted, 0.99)),
+    format(quantile(sorted, 0.5), 0),
+    format(quantile(sorted, 0.99), 0),
     redisCommands === undefined ? '–' : (redisCommands / calls).toFixed(1),
   ]
-}
-
-function table(rows) {
-  const rule = HEADS.map((_, index) => (index === 0 ? '---' : '---:'))
-  return [HEADS, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
-}
-
-function quantile(sorted, share) {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
 }
 
 function percent(share) {
   return Number.isFinite(share) ? `${(share * 100).toFixed(1)} %` : '–'
 }
 
-function whole(number) {
-  return Number.isFinite(number) ? Math.round(number).toLocaleString('en-US') : '–'
-}
-
-module.exports = { machine, row, table }
+module.exports = { HEADS, row }

@@ -4,6 +4,7 @@
 // callers saw.
 
 const { setTimeout: pause } = require('node:timers/promises')
+const { answer } = require('../processes.js')
 const { clients } = require('./clients.js')
 const { ACCOUNTS, CALLERS, MODEL, arrivals, request } = require('./workload.js')
 
@@ -71,11 +72,4 @@ async function stats({ baseURL }) {
   }
 }
 
-process.once('message', async (task) => {
-  try {
-    // The process must not end before its word is out.
-    process.send({ result: await run(task) }, () => process.exit())
-  } catch (error) {
-    process.send({ failure: error.stack }, () => process.exit(1))
-  }
-})
+answer(run)

@@ -2,6 +2,8 @@
 
 // What every client is put through: the same accounts, and the same requests at the same moments.
 
+const { generator } = require('../random.js')
+
 const ACCOUNTS = [
   { label: 'account_1', apiKey: 'sk-peers-1', requestsPerMinute: 600, tokensPerMinute: 60_000 },
   { label: 'account_2', apiKey: 'sk-peers-2', requestsPerMinute: 1_200, tokensPerMinute: 150_000 },
@@ -52,17 +54,6 @@ function size(random) {
   // A standard normal variate (Box and Muller, 1958).
   const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
   return Math.round(Math.min(SIZE.most, Math.max(SIZE.least, SIZE.median * Math.exp(SIZE.sigma * normal))))
-}
-
-/** Numbers from 0 to below 1, equal for equal seeds (mulberry32). */
-function generator(seed) {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 module.exports = { ACCOUNTS, MODEL, CALLERS, DEMAND, simulatorSettings, arrivals, request }
