@@ -5,7 +5,6 @@
 
 const { wrongArgument } = require('./errors.js')
 const { pass } = require('./pool.js')
-const { WholeResponse } = require('./whole-response.js')
 
 const OPENAI = 'https://api.openai.com/v1'
 
@@ -81,6 +80,8 @@ function pathOf(url, baseURLs) {
 function responseOf({ status, statusText, headers }, body) {
   const init = { status, statusText, headers: clean(headers) }
   if (WITHOUT_BODY.has(status)) return new Response(null, init)
+  // Loading it loads Node's `fetch`, which takes 15 ms.
+  const { WholeResponse } = require('./whole-response.js')
   return body instanceof ReadableStream ? new Response(body, init) : /** @type {any} */ (new WholeResponse(body, init))
 }
 

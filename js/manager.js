@@ -7,7 +7,6 @@ const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
 const { makeFetch } = require('./fetch.js')
 const { changeWithFunctions } = require('./key-functions.js')
-const { metricsText } = require('./metrics.js')
 const { momentOf } = require('./moments.js')
 const { readAnswer } = require('./stream.js')
 
@@ -69,6 +68,7 @@ class RequestManager {
       this.status({ model }),
       this.usage({ by: ['account', 'model', 'type'] }),
     ])
+    const { metricsText } = require('./metrics.js')
     return metricsText(status, usage, model)
   }
 
