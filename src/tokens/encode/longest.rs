@@ -7,8 +7,8 @@ use crate::tokens::vocabulary::{Prefix, Vocabulary};
 /// merging is as fast.
 const GUESSES_PER_BYTE: usize = 2;
 
-/// Guesses allowed in addition, as the first bytes take more.
-const GUESSES: usize = 64;
+/// Guesses allowed in addition, so that a piece of usual length has enough of them however they are spread.
+const GUESSES: usize = 256;
 
 /// A guess of so many bytes takes as much time as a short one once more.
 const LONG: usize = 8;
