@@ -34,6 +34,7 @@ pub(crate) fn tokens(tokenizer: &CoreBPE) -> Vec<Vec<u8>> {
 
 /// The length of each section in bytes, and then the sections. All numbers have their lowest byte first.
 pub(crate) fn table(tokens: &[Vec<u8>]) -> Vec<u8> {
+    assert!(tokens.iter().all(|token| token.len() <= LONGEST));
     let splits = splits(tokens);
     let mut sections = Sections(Vec::new());
     let of_number = |key| hash::of_number(u64::from_le_bytes(key));

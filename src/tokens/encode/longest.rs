@@ -3,12 +3,12 @@
 use super::{Token, neighbours};
 use crate::tokens::vocabulary::{Prefix, Vocabulary};
 
-/// The guesses allowed are so many for each byte. Ordinary text needs about one, and a window is merged in the time of some
-/// ten a byte.
-const GUESSES_PER_BYTE: usize = 6;
+/// The guesses allowed are so many for each byte. Ordinary text needs about one; where tokens are so short that it takes more,
+/// merging is as fast.
+const GUESSES_PER_BYTE: usize = 2;
 
-/// Guesses allowed in addition, as the first bytes take more.
-const GUESSES: usize = 64;
+/// Guesses allowed in addition, so that a piece of usual length has enough of them however they are spread.
+const GUESSES: usize = 256;
 
 /// A guess of so many bytes takes as much time as a short one once more.
 const LONG: usize = 8;

@@ -8,7 +8,7 @@
 //!   guessed, and need no more than that to be right. [`longest`] guesses the longest.
 //! - For the same reason a long piece can be encoded in [`windows`], one after the other.
 //!
-//! Where guesses fail too often, which takes text such as a long row of equals signs, the window is merged as defined
+//! Where guesses fail too often, as in random letters or a long row of equals signs, the rest of the piece is merged as defined
 //! ([`merging`]).
 
 mod longest;
@@ -36,6 +36,8 @@ pub(super) struct Encoder {
     vocabulary: &'static Vocabulary,
     longest: Longest,
     merging: Merging,
+    /// Guesses have failed too often in the piece in hand.
+    is_hopeless: bool,
     /// The tokens of the window in hand.
     tokens: Vec<Token>,
 }
@@ -46,6 +48,7 @@ impl Encoder {
             vocabulary,
             longest: Longest::default(),
             merging: Merging::default(),
+            is_hopeless: false,
             tokens: Vec::new(),
         }
     }
@@ -67,12 +70,11 @@ impl Encoder {
 
     /// Leaves the tokens of a window in `self.tokens`.
     fn encode(&mut self, window: &[u8]) {
-        if !self
-            .longest
-            .encode(window, self.vocabulary, &mut self.tokens)
-        {
-            self.merging
-                .encode(window, self.vocabulary, &mut self.tokens);
+        let (vocabulary, tokens) = (self.vocabulary, &mut self.tokens);
+        // A piece goes on as it has begun.
+        self.is_hopeless = self.is_hopeless || !self.longest.encode(window, vocabulary, tokens);
+        if self.is_hopeless {
+            self.merging.encode(window, vocabulary, tokens);
         }
     }
 }

@@ -13,6 +13,7 @@ impl Encoder {
     /// before that must go with the first one of the next. If it does not, the piece is done again in larger windows, if need be
     /// in a single one. Hardly any text is such.
     pub(super) fn count_in_windows(&mut self, piece: &[u8], mut size: usize) -> usize {
+        self.is_hopeless = false;
         loop {
             if let Some(count) = self.count_in_windows_of(piece, size) {
                 return count;
