@@ -620,7 +620,7 @@ export interface CallOptions {
    * @default 0
    */
   priority?: number
-  /** Callers that share fairly while they wait: one with many requests in line delays another's by those eight at most that have asked already. @default one for all without a name */
+  /** Callers that share fairly while they wait: one with many requests in line delays another's by those at most that have asked already: eight, or up to 64 where nobody had to wait before. @default one for all without a name */
   tenant?: string
   /** Whether a chat of 1,024 tokens or more goes where its prefix is probably cached. @default the pool's */
   cacheAffinity?: boolean

@@ -77,16 +77,34 @@ impl Scheduler {
                 .await;
         }
         let place = self.lines.join(self.line_of(want), &want.order, want.cost);
-        if let Some(wait) = self.wait_in_line(want, &place).await
-            && is_after(wait, deadline)
-        {
-            return Err(self.too_late(want, Some(wait)).await);
-        }
+        self.until_its_turn(want, &place, deadline).await?;
         let booked = self
             .book_when_free(want, Some(&place), false, deadline)
             .await?;
         place.leave_served();
         Ok(booked)
+    }
+
+    /// Stands in line until this caller is among those who ask. Where room is scarce, or comes to be, one that would wait too long is
+    /// refused at once.
+    async fn until_its_turn(&self, want: &Want, place: &Place, deadline: Instant) -> Result<()> {
+        let mut has_looked = false;
+        loop {
+            if !has_looked && place.is_scarce() {
+                has_looked = true;
+                if let Some(wait) = self.wait_in_line(want, place).await
+                    && is_after(wait, deadline)
+                {
+                    return Err(self.too_late(want, Some(wait)).await);
+                }
+            }
+            if place.is_its_turn() {
+                return Ok(());
+            }
+            if timeout_at(deadline, place.told()).await.is_err() {
+                return Err(self.too_late(want, None).await);
+            }
+        }
     }
 
     /// How long a caller will wait with all who stand before it, as the books say now: until the accounts together hold what
@@ -211,13 +229,11 @@ impl Scheduler {
     ) -> Result<(Permit, Duration)> {
         let mut claim = Claim::new(self, want, had_a_turn);
         loop {
-            if place.is_some_and(|place| !place.is_its_turn()) {
+            while let Some(place) = place.filter(|place| !place.is_its_turn()) {
                 claim.withdraw();
-            }
-            if let Some(place) = place
-                && timeout_at(deadline, place.until_its_turn()).await.is_err()
-            {
-                return Err(self.too_late(want, None).await);
+                if timeout_at(deadline, place.told()).await.is_err() {
+                    return Err(self.too_late(want, None).await);
+                }
             }
             // Registered before looking, so that no change is missed in between.
             let changed = self.changed.notified();
@@ -241,16 +257,26 @@ impl Scheduler {
                 {
                     Booked::Permit(permit, wait) => {
                         claim.is_booked();
+                        match place {
+                            Some(place) if wait.is_zero() => place.found_room(),
+                            Some(place) => place.has_to_wait(),
+                            None => {}
+                        }
                         return Ok((permit, wait));
                     }
-                    Booked::AskAgain(after) => Some(after),
+                    Booked::AskAgain(after) => {
+                        if let Some(place) = place {
+                            place.has_to_wait();
+                        }
+                        Some(after)
+                    }
                 }
             };
             let ask_again = [ask_again, wake].into_iter().flatten().min();
             let wake_at = ask_again.map_or(deadline, |after| Instant::now() + after);
             let moved_up = async {
                 match place {
-                    Some(place) => place.moved_up().await,
+                    Some(place) => place.told().await,
                     None => std::future::pending().await,
                 }
             };

@@ -5,7 +5,8 @@
 //! tenant's weight) later; the smallest start goes first. So a tenant with a thousand requests in line delays another's
 //! first one by one request, not by a thousand.
 //!
-//! The first [`ASKERS`] of a line ask, so that an account that is of no use to the first serves somebody behind it: one that the
+//! As long as whoever asks has room at once, many ask at a time, since an answer of Redis takes a round trip. Where somebody is sent away
+//! only the first [`ASKERS`] of a line ask, so that an account that is of no use to the first serves somebody behind it: one that the
 //! first is too large for, or whose cache is not the first's. The store's claims keep their order on each account. There is no turn
 //! to hand on: whoever finds itself among the first asks. One who is overtaken while it sleeps notices when it wakes.
 
@@ -19,8 +20,11 @@ use tokio::sync::Notify;
 
 use crate::quota::Cost;
 
-/// How many of a line ask the store at a time. Each further one costs a question whenever room comes back.
+/// How many of a line ask the store at a time where room is scarce. Each further one costs a question whenever room comes back.
 pub const ASKERS: usize = 8;
+
+/// How many ask at a time at most. Nothing keeps the order of those who have asked when room ends, but their claims.
+const MOST_ASKERS: usize = 64;
 
 /// Lines kept before those without anybody in them are dropped.
 const MOST_LINES: usize = 1_024;
@@ -50,14 +54,31 @@ pub(super) struct Lines {
 #[derive(Debug, Default)]
 struct Line(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// How many of the first ask; twice as many with each that has room at once, from [`ASKERS`] to [`MOST_ASKERS`].
+    askers: usize,
+    /// Whether the last one that asked had to wait, or nobody knows yet.
+    is_scarce: bool,
     waiting: BTreeMap<Rank, Waiting>,
     arrivals: u64,
     /// The virtual start of whoever left last with room.
     virtual_now: f64,
     /// The virtual end of each tenant's last request; forgotten when the line is empty.
     virtual_ends: HashMap<Arc<str>, f64>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            askers: ASKERS,
+            is_scarce: true,
+            waiting: BTreeMap::new(),
+            arrivals: 0,
+            virtual_now: 0.0,
+            virtual_ends: HashMap::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -149,11 +170,32 @@ impl Line {
 }
 
 impl Place {
-    /// Returns as soon as this place is among those who ask.
-    pub(super) async fn until_its_turn(&self) {
-        // A notice that came before is kept by Notify, so none is missed between looking and waiting.
-        while !self.is_its_turn() {
-            self.turn.notified().await;
+    /// Whether whoever stands in this line may have to wait for room.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.line.state().is_scarce
+    }
+
+    /// This place has asked, and had room at once.
+    pub(super) fn found_room(&self) {
+        let mut state = self.line.state();
+        state.is_scarce = false;
+        let before = state.askers;
+        state.askers = (2 * before).min(MOST_ASKERS);
+        let joining = state.askers - before;
+        for asking in state.waiting.values().skip(before).take(joining) {
+            asking.turn.notify_one();
+        }
+    }
+
+    /// This place has asked, and has to wait: everybody is told that room is scarce.
+    pub(super) fn has_to_wait(&self) {
+        let mut state = self.line.state();
+        state.askers = ASKERS;
+        if std::mem::replace(&mut state.is_scarce, true) {
+            return;
+        }
+        for waiting in state.waiting.values() {
+            waiting.turn.notify_one();
         }
     }
 
@@ -163,15 +205,16 @@ impl Place {
         state.waiting.range(..self.rank).count()
     }
 
-    /// Returns when somebody has left since this was asked last, if this place is among those who ask.
-    pub(super) async fn moved_up(&self) {
+    /// Returns when this place may have come to be among those who ask, or is nearer to its turn as one of them, or room has become
+    /// scarce, since this was asked last. What came before is kept, so none is missed between looking and waiting.
+    pub(super) async fn told(&self) {
         self.turn.notified().await;
     }
 
     /// Whether this place is among those who ask.
     pub(super) fn is_its_turn(&self) -> bool {
         let state = self.line.state();
-        let mut asking = state.waiting.keys().take(ASKERS);
+        let mut asking = state.waiting.keys().take(state.askers);
         asking.any(|rank| *rank == self.rank)
     }
 
@@ -197,7 +240,7 @@ impl Drop for Place {
         let mut state = self.line.state();
         state.waiting.remove(&self.rank);
         // All who ask may be nearer to their turn now.
-        for asking in state.waiting.values().take(ASKERS) {
+        for asking in state.waiting.values().take(state.askers) {
             asking.turn.notify_one();
         }
         if state.waiting.is_empty() {
@@ -336,11 +379,30 @@ mod tests {
         let mut places: Vec<_> = (0..ASKERS + 2).map(|_| join(&lines, &order)).collect();
         let gone = places.remove(3);
         let last = places.remove(ASKERS - 1);
-        tokio::join!(last.until_its_turn(), async { drop(gone) });
+        tokio::join!(last.told(), async { drop(gone) });
         assert!(last.is_its_turn());
         let first = places.remove(0);
         let next = places.remove(0);
-        tokio::join!(next.moved_up(), async { drop(first) });
+        tokio::join!(next.told(), async { drop(first) });
         assert!(next.position() == 0);
+    }
+
+    #[tokio::test]
+    async fn the_more_have_room_the_more_ask_until_one_has_to_wait() {
+        let lines = Lines::default();
+        let order = order(0, NONE, "", 1.0);
+        let places: Vec<_> = (0..2 * MOST_ASKERS).map(|_| join(&lines, &order)).collect();
+        let asking = || places.iter().filter(|place| place.is_its_turn()).count();
+        assert!(places[0].is_scarce());
+        for askers in [2 * ASKERS, 4 * ASKERS, MOST_ASKERS] {
+            let joining = &places[askers - 1];
+            tokio::join!(joining.told(), async { places[0].found_room() });
+            assert_eq!((asking(), joining.is_scarce()), (askers, false));
+        }
+        places[0].found_room();
+        assert_eq!(asking(), MOST_ASKERS);
+        let last = &places[2 * MOST_ASKERS - 1];
+        tokio::join!(last.told(), async { places[3].has_to_wait() });
+        assert_eq!((asking(), last.is_scarce()), (ASKERS, true));
     }
 }
