@@ -3,7 +3,6 @@
 
 // The four functions of the older JavaScript module, on the default pool: one for each Redis that callers name.
 
-const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
 const { ask, openPool, openPoolFromEnvironment, run } = require('./pool.js')
 const { isClient, redisTarget } = require('./redis-source.js')
@@ -84,6 +83,7 @@ async function createChat(data, redis, force, retryCount) {
 }
 
 async function createEmbeddings(data, redis, force, retryCount) {
+  const { readEmbeddings } = require('./embeddings.js')
   const { end: served, embeddings = served.embeddings } = await ask(
     poolOf(redis),
     'createEmbeddings',

@@ -3,12 +3,10 @@
 
 const { ask, openPool, pass, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
-const { readEmbeddings } = require('./embeddings.js')
 const { wrongArgument } = require('./errors.js')
-const { makeFetch } = require('./fetch.js')
-const { changeWithFunctions } = require('./key-functions.js')
-const { momentOf } = require('./moments.js')
 const { readAnswer } = require('./stream.js')
+
+// What only some programs use, or nobody before the first manager, is loaded where it is used: loading the package is a part of every start.
 
 /** As for the native side. */
 const DEFAULT_MODEL = 'gpt-3.5-turbo'
@@ -19,6 +17,7 @@ class RequestManager {
 
   constructor(config) {
     this.#pool = openPool(config)
+    const { makeFetch } = require('./fetch.js')
     this.fetch = makeFetch(this.#pool, () => this.#pool.baseUrls())
   }
 
@@ -28,6 +27,7 @@ class RequestManager {
   }
 
   async embed(params, options) {
+    const { readEmbeddings } = require('./embeddings.js')
     const { end, embeddings } = await ask(this.#pool, 'embed', 'params', params, options ?? undefined, readEmbeddings)
     if (embeddings !== undefined) end.data.data = embeddings
     return withServed(end)
@@ -59,6 +59,7 @@ class RequestManager {
   async usage(query = {}) {
     checkObject('query', query)
     const { from, to, ...rest } = query
+    const { momentOf } = require('./moments.js')
     const days = { from: momentOf('query.from', from), to: momentOf('query.to', to) }
     return JSON.parse(await run(this.#pool, 'usage', 'query', { ...rest, ...days }))
   }
@@ -73,6 +74,7 @@ class RequestManager {
   }
 
   async update(changes, options) {
+    const { changeWithFunctions } = require('./key-functions.js')
     const apply = (numbered) => run(this.#pool, 'update', 'changes', numbered, options ?? undefined)
     await changeWithFunctions(this.#pool, writable(changes), apply)
   }

@@ -4,11 +4,8 @@
 // A native pool, and calls on it.
 
 const { binding, completions, call } = require('./calls.js')
-const { flushAtExit } = require('./last-words.js')
 const { fromJson, wrongArgument } = require('./errors.js')
 const { isObserved: isListenedTo } = require('./events.js')
-const { openWithFunctions } = require('./key-functions.js')
-const { momentOf } = require('./moments.js')
 const { redisTarget } = require('./redis-source.js')
 const { readPassed } = require('./stream.js')
 const { isTraced, traced } = require('./telemetry.js')
@@ -24,6 +21,7 @@ function openPool(config, target = redisTarget(config?.redis)) {
   const rest = isSettings(config) ? { ...config, redis: undefined } : config
   const open = (settings, askKey) =>
     binding.openPool(completions, toJson('config', settings), redisJson(target), askKey)
+  const { openWithFunctions } = require('./key-functions.js')
   return opened(openWithFunctions(rest, open), target)
 }
 
@@ -50,7 +48,7 @@ function redisJson(target) {
 
 function opened(poolOrError, target) {
   if (typeof poolOrError === 'string') throw fromJson(poolOrError)
-  if (target !== null) flushAtExit(poolOrError)
+  if (target !== null) require('./last-words.js').flushAtExit(poolOrError)
   return poolOrError
 }
 
@@ -107,7 +105,10 @@ async function start(options, read, begin) {
     throw wrongArgument(`\`options.signal\` must be an AbortSignal, got ${typeof signal}`)
   }
   // A date that is none would be null in JSON, as if it was left out.
-  if (deadline != null) rest.deadline = typeof deadline === 'number' ? deadline : momentOf('options.deadline', deadline)
+  if (deadline != null) {
+    const { momentOf } = require('./moments.js')
+    rest.deadline = typeof deadline === 'number' ? deadline : momentOf('options.deadline', deadline)
+  }
   const optionsJson = toJson('options', rest)
   return read(await call((number) => begin(number, optionsJson, signal !== undefined, observed), signal), signal)
 }
