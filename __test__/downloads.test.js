@@ -113,12 +113,16 @@ test('leaving a download ends its connection', async (t) => {
   await closed
 })
 
-test('events of other endpoints come as they are', async (t) => {
+test('events of other endpoints come as they are, and what they used is counted', async (t) => {
   const events = [
     { type: 'image_generation.partial_image', partial_image_index: 0, b64_json: 'AAAA' },
-    { type: 'image_generation.completed', b64_json: 'BBBB', usage: { total_tokens: 3 } },
+    {
+      type: 'image_generation.completed',
+      b64_json: 'BBBB',
+      usage: { input_tokens: 5, output_tokens: 7, total_tokens: 12 },
+    },
   ]
-  const { client } = await speaking(t, (response) => {
+  const { client, manager } = await speaking(t, (response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
     for (const event of events) response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
     response.end()
@@ -127,4 +131,28 @@ test('events of other endpoints come as they are', async (t) => {
   const seen = []
   for await (const event of stream) seen.push(event)
   assert.deepEqual(seen, events)
+  const [row] = await manager.usage({ by: ['model', 'type'] })
+  assert.deepEqual([row.model, row.type, row.inputTokens, row.outputTokens], ['gpt-image-1', 'other', 5, 7])
+})
+
+test('events of other endpoints that begin with an error are asked for again', async (t) => {
+  const { client, requests } = await speaking(t, (response, number) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    const error = { error: { message: 'Overloaded', type: 'server_error', code: null } }
+    const done = { type: 'image_generation.completed', b64_json: 'BBBB' }
+    response.end(`data: ${JSON.stringify(number === 1 ? error : done)}\n\n`)
+  })
+  const stream = await client.images.generate({ model: 'gpt-image-1', prompt: 'a cat', stream: true })
+  const seen = []
+  for await (const event of stream) seen.push(event.type)
+  assert.deepEqual([seen, requests()], [['image_generation.completed'], 2])
+})
+
+test('events that nobody asked for in a body of JSON come as they are', async (t) => {
+  const { client } = await speaking(t, (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end('data: {"type":"speech.audio.delta","audio":"AA"}\n\ndata: {"type":"speech.audio.done"}\n\n')
+  })
+  const speech = await client.audio.speech.create({ ...SPEECH, stream_format: 'sse' })
+  assert.match(await speech.text(), /speech\.audio\.done/)
 })

@@ -136,6 +136,18 @@ for (const [name, end, message] of [
   })
 }
 
+test('an error is told before all that came behind it, also the end', async (t) => {
+  const error = event({ error: { message: 'Sorry', type: 'server_error', code: null } })
+  const server = await serve(t, (_, response) =>
+    response.end(`${event(part('He'))}${error}${event(part('llo', 'stop'))}data: [DONE]\n\n`),
+  )
+  const manager = pool(t, server.baseURL)
+  const stream = await manager.chat(PARAMS)
+  assert.deepEqual(await stream.next(), { done: false, value: part('He') })
+  await assert.rejects(stream.next(), { code: 'ERR_UPSTREAM', message: /with an error: Sorry/ })
+  assert.deepEqual(await stream.next(), { done: true, value: undefined })
+})
+
 for (const [name, leave] of [
   ['return', (stream) => stream.return()],
   ['throw', (stream) => assert.rejects(stream.throw(new Error('mine')), /mine/)],

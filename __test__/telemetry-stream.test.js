@@ -5,13 +5,13 @@
 const assert = require('node:assert/strict')
 const http = require('node:http')
 const { test } = require('node:test')
-const { setImmediate: turn } = require('node:timers/promises')
 const { setFlagsFromString } = require('node:v8')
 const { runInNewContext } = require('node:vm')
-const { SpanStatusCode } = require('@opentelemetry/api')
+const { SpanStatusCode, context, metrics, trace } = require('@opentelemetry/api')
 const OpenAI = require('openai')
 const { RequestManager, configure, createChat } = require('..')
 const { startSimulator } = require('../simulator.js')
+const { eventually } = require('./support/eventually.js')
 const { listen } = require('./support/listen.js')
 const { milliseconds, registered } = require('./support/telemetry.js')
 
@@ -94,16 +94,49 @@ test('an abort ends the span of a stream, also while nobody reads', async (t) =>
   assert.equal(telemetry.requests().length, 1)
 })
 
+test('a stream that is passed on with an error in it is an error', async (t) => {
+  const telemetry = registered(t)
+  const broken = `${BEGINNING}${event({ error: { message: 'Sorry', type: 'server_error', code: null } })}`
+  const manager = await pool(t, (response) => response.end(broken))
+  const response = await manager.fetch('https://api.openai.com/v1/chat/completions', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(CHAT),
+  })
+  assert.match(await response.text(), /Sorry/)
+  const [{ span }] = telemetry.requests()
+  assert.equal(span.attributes['error.type'], 'ERR_UPSTREAM')
+  assert.equal(span.status.code, SpanStatusCode.ERROR)
+})
+
+test('a stream is read to its end, whatever the telemetry of the application does', async (t) => {
+  for (const broken of ['onStart', 'onEnd']) {
+    let calls = 0
+    const processor = { onStart() {}, onEnd() {}, forceFlush: async () => {}, shutdown: async () => {} }
+    processor[broken] = () => {
+      calls++
+      throw new Error('broken')
+    }
+    registered(t, {}, [processor])
+    const manager = await pool(t, (response) => response.end(WHOLE))
+    const texts = []
+    for await (const { choices } of await manager.chat(CHAT)) texts.push(choices[0]?.delta.content)
+    assert.equal(texts.join(''), 'Water')
+    assert.ok(calls > 0)
+    for (const api of [trace, metrics, context]) api.disable()
+  }
+})
+
 test('a stream that is dropped ends its span when the garbage collector finds it', async (t) => {
   const telemetry = registered(t)
   const manager = await pool(t, (response) => response.write(BEGINNING))
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc')
   await manager.chat(CHAT).then(() => undefined)
-  while (telemetry.requests().length === 0) {
+  await eventually(() => {
     gc()
-    await turn()
-  }
+    assert.equal(telemetry.requests().length, 1)
+  })
   assert.equal(telemetry.requests()[0].span.status.code, SpanStatusCode.UNSET)
 })
 

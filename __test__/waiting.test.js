@@ -71,7 +71,7 @@ test('a deadline that has passed, or is no moment, sends nothing', async (t) => 
   const passed = await manager.chat(CHAT, { deadline: new Date(Date.now() - 1) }).catch((error) => error)
   assert.deepEqual([passed.code, passed.phase], ['ERR_TIMEOUT', 'total'])
   assert.match(passed.message, /deadline passed \d+ ms ago; nothing was sent/)
-  for (const deadline of [new Date(Number.NaN), 'tomorrow', -1]) {
+  for (const deadline of [new Date(Number.NaN), Number.NaN, Infinity, 'tomorrow', -1]) {
     await assert.rejects(manager.chat(CHAT, { deadline }), { code: 'ERR_ARGUMENT', message: /deadline/ })
   }
   assert.equal(simulator.stats().totals.admitted, 0)

@@ -7,11 +7,15 @@ const { wrongArgument } = require('./errors.js')
 /** More text than this is counted on another thread. @unit bytes of UTF-8 */
 const MOST_BYTES_SYNC = 64 * 1024
 
+/** Up to so much text is counted sooner than handed to another thread. @unit UTF-16 code units */
+const SHORT = 2_048
+
 /** An unknown model, and so no model, means OpenAI's newest encoding. */
 const NO_MODEL = ''
 
 async function countTokens(text, model = NO_MODEL) {
   checkText(text, model)
+  if (text.length <= SHORT) return binding.countTextSync(text, model)
   return Number(await call((number) => completions.countText(number, text, model)))
 }
 

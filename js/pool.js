@@ -104,10 +104,10 @@ async function start(options, read, begin) {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw wrongArgument(`\`options.signal\` must be an AbortSignal, got ${typeof signal}`)
   }
-  // A date that is none would be null in JSON, as if it was left out.
+  // A number or a date that is none would be null in JSON, as if it was left out.
   if (deadline != null) {
     const { momentOf } = require('./moments.js')
-    rest.deadline = typeof deadline === 'number' ? deadline : momentOf('options.deadline', deadline)
+    rest.deadline = Number.isFinite(deadline) ? deadline : momentOf('options.deadline', deadline)
   }
   const optionsJson = toJson('options', rest)
   return read(await call((number) => begin(number, optionsJson, signal !== undefined, observed), signal), signal)

@@ -6,6 +6,9 @@
 /** Of a response of the Responses API that goes on. */
 const UNFINISHED = ['in_progress', 'queued']
 
+/** OpenAI gives 128 at most; what another server counts beyond all measure is not kept. */
+const MOST_CHOICES = 1_024
+
 /** What an answer says of itself. */
 class AnswerFacts {
   #facts = {}
@@ -34,7 +37,10 @@ class AnswerFacts {
     const { choices, status } = answer
     if (Array.isArray(choices)) {
       for (const choice of choices) {
-        if (typeof choice?.finish_reason === 'string') this.#finishReasons[choice.index ?? 0] = choice.finish_reason
+        const index = choice?.index ?? 0
+        if (typeof choice?.finish_reason === 'string' && index >= 0 && index < MOST_CHOICES) {
+          this.#finishReasons[Math.trunc(index)] = choice.finish_reason
+        }
       }
     } else if (answer.object === 'response' && !UNFINISHED.includes(status)) {
       this.#finishReasons = [answer.incomplete_details?.reason ?? status]

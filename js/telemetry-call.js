@@ -61,7 +61,31 @@ class TracedCall {
    *
    * @param {{ end: any, stream?: any, body?: any }} answered
    */
-  answered({ end, stream, body }) {
+  answered(answered) {
+    this.#quietly(() => this.#answered(answered))
+  }
+
+  /** Pieces of the answer have come; the last ones with how it was served. */
+  came(batch) {
+    this.#quietly(() => this.#came(batch))
+  }
+
+  /** Nothing more comes: all has come, or the caller has left, or it failed. */
+  over(error) {
+    this.#quietly(() => this.#over(error))
+  }
+
+  /** What an application has registered can throw, and must not harm the call. */
+  #quietly(step) {
+    try {
+      step()
+    } catch (error) {
+      this.#api.diag.error('openai-request-manager: the telemetry of a request is not whole', error)
+    }
+  }
+
+  /** @param {{ end: any, stream?: any, body?: any }} answered */
+  #answered({ end, stream, body }) {
     this.#served = end.served
     if (stream !== undefined) {
       this.#begunMs = this.#elapsed()
@@ -70,23 +94,21 @@ class TracedCall {
     }
     if (typeof body !== 'string') this.#answer.take(end.data ?? end.output?.data)
     else if (TELLING.includes(this.#request.operation)) this.#answer.takeText(body)
-    this.over()
+    this.#over()
   }
 
-  /** Pieces of the answer have come; the last ones with how it was served. */
-  came({ events, frames, served }) {
+  #came({ events, frames, served }) {
     for (const event of events ?? []) this.#answer.take(event)
     if (frames !== undefined) this.#answer.takeFrames(frames)
     this.#served = served ?? this.#served
   }
 
-  /** Nothing more comes: all has come, or the caller has left, or it failed. */
-  over(error) {
+  #over(error) {
     const elapsed = this.#elapsed()
     const attempts = (error instanceof RequestManagerError ? error : this.#served)?.attempts ?? []
     const account = this.#served?.account ?? attempts.at(-1)?.account
     const place = this.#placeOf(account)
-    const errorType = this.#errorType(error)
+    const errorType = this.#errorType(error, attempts)
     if (this.#span.isRecording()) {
       this.#attemptSpans(attempts, elapsed, error)
       this.#endSpan(elapsed, errorType, { ...place, ...this.#servedAttributes(account, attempts) })
@@ -105,9 +127,11 @@ class TracedCall {
   }
 
   /** Of an error its stable code. The message is not told: OpenAI's can quote the request. */
-  #errorType(error) {
+  #errorType(error, attempts) {
     if (this.#signal?.aborted) return 'aborted'
-    return error === undefined ? undefined : (error?.code ?? '_OTHER')
+    if (error !== undefined) return error?.code ?? '_OTHER'
+    // Whoever gets events as they stand in a stream reads an error in them.
+    return attempts.at(-1)?.outcome === 'broken' ? 'ERR_UPSTREAM' : undefined
   }
 
   #servedAttributes(account, attempts) {

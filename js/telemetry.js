@@ -31,7 +31,15 @@ function load() {
     return null
   }
   const { TracedCall } = require('./telemetry-call.js')
-  return (pool, request, signal) => new TracedCall(api, pool, request, signal)
+  return (pool, request, signal) => {
+    try {
+      return new TracedCall(api, pool, request, signal)
+    } catch (error) {
+      // What an application has registered can throw, and must not keep a request from being served.
+      api.diag.error('openai-request-manager: a request has no telemetry', error)
+      return undefined
+    }
+  }
 }
 
 /** Whether the end of a call that starts now should tell how it was served. */
@@ -48,16 +56,25 @@ function isTraced() {
  * @param {() => Promise<any>} serve resolves to the end of a call, as read
  */
 function traced(pool, request, signal, serve) {
-  const open = inUse()
-  if (open === undefined) return serve()
-  const call = open(pool, request, signal)
-  const ending = serve()
+  const call = inUse()?.(pool, request, signal)
+  if (call === undefined) return serve()
+  const ending = begin(call, serve)
   // Beside the caller, who gets the same promise: a call that ends before another one also settles before it.
   ending.then(
     (answered) => call.answered(answered),
     (error) => call.over(error),
   )
   return ending
+}
+
+/** Begins to serve; what cannot even begin is a call that has ended. */
+function begin(call, serve) {
+  try {
+    return serve()
+  } catch (error) {
+    call.over(error)
+    throw error
+  }
 }
 
 module.exports = { isTraced, traced }

@@ -17,15 +17,16 @@ const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = requi
  *
  * @param {import('node:test').TestContext} t
  * @param {object} [settings] of the tracer provider
+ * @param {object[]} [processors] of spans, before our own
  */
-function registered(t, settings = {}) {
+function registered(t, settings = {}, processors = []) {
   const spans = new InMemorySpanExporter()
   const measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
   const reader = new PeriodicExportingMetricReader({ exporter: measured })
   const meters = new MeterProvider({ readers: [reader] })
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   trace.setGlobalTracerProvider(
-    new BasicTracerProvider({ ...settings, spanProcessors: [new SimpleSpanProcessor(spans)] }),
+    new BasicTracerProvider({ ...settings, spanProcessors: [...processors, new SimpleSpanProcessor(spans)] }),
   )
   metrics.setGlobalMeterProvider(meters)
   t.after(async () => {

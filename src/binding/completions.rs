@@ -26,6 +26,9 @@ use crate::{
 type Batch = FnArgs<(Vec<i32>, Vec<String>, Option<Vec<Option<Float32Array>>>)>;
 type Wake = ThreadsafeFunction<(), (), Batch, Status, false, true>;
 
+/// What is counted between other work, in bytes: it takes about a third of a millisecond.
+const SHORT: usize = 32 * 1024;
+
 /// Where calls of one JavaScript thread end.
 #[napi]
 pub struct Completions {
@@ -124,7 +127,7 @@ impl Completions {
     /// Counts the tokens of a text; ends with the count.
     #[napi]
     pub fn count_text(&self, number: i32, text: String, model: String) {
-        self.count(number, move || {
+        self.count(number, text.len(), move || {
             Ok(tokens::count_text(&text, models::encoding(&model)).to_string())
         });
     }
@@ -132,7 +135,7 @@ impl Completions {
     /// Counts the prompt tokens of a chat request, given as JSON; ends with the count.
     #[napi]
     pub fn count_chat(&self, number: i32, json: String) {
-        self.count(number, move || {
+        self.count(number, json.len(), move || {
             let request = ChatRequest::parse(&json).map_err(|error| {
                 Error::new(Code::Argument, format!("`request` cannot be read: {error}"))
             })?;
@@ -141,8 +144,17 @@ impl Completions {
         });
     }
 
-    fn count(&self, number: i32, count: impl FnOnce() -> error::Result<String> + Send + 'static) {
+    /// Counts what is of so many bytes; much of it on a thread of its own, so that no request waits behind it.
+    fn count(
+        &self,
+        number: i32,
+        length: usize,
+        count: impl FnOnce() -> error::Result<String> + Send + 'static,
+    ) {
         self.shared.run(number, false, async move {
+            if length <= SHORT {
+                return count();
+            }
             tokio::task::spawn_blocking(count)
                 .await
                 .unwrap_or_else(|_| Err(dropped()))

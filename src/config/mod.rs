@@ -33,7 +33,7 @@ pub use self::{
     environment::Environment,
     kind::Kind,
     limits::{Limits, LimitsByModel},
-    options::{CallOptions, UpdateOptions},
+    options::{CallOptions, Deadline, UpdateOptions},
     redis_target::RedisTarget,
     shared::SharedChanges,
 };

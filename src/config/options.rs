@@ -25,6 +25,8 @@ pub struct CallOptions {
     pub max_retries: Option<u32>,
     /// Bounds of the call's phases.
     pub timeouts: Option<Timeouts>,
+    /// When the call must have ended, whatever the other bounds say.
+    pub deadline: Option<Deadline>,
     /// Labels of the accounts that may serve it.
     pub accounts: Option<Vec<String>>,
     /// Higher goes first.
@@ -40,8 +42,7 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Options from JSON text, with the settings for what is not named. A deadline becomes the time that is left until then, at most a day:
-    /// for the whole call, and so for its waiting.
+    /// Options from JSON text, with the settings for the timeouts that are not named. A deadline that has passed by now is an error.
     pub fn parse(json: &str, settings: &Settings, now_unix_ms: f64) -> Result<Self> {
         let value: Value = serde_json::from_str(json)
             .map_err(|_| Error::new(Code::Argument, "`options` is not valid JSON"))?;
@@ -66,14 +67,7 @@ impl CallOptions {
             options.timeouts = Some(timeouts(&field, settings.timeouts)?);
         }
         if let Some(deadline) = object.get("deadline") {
-            let left = left_until(&deadline, now_unix_ms)?;
-            let wait = options.max_wait.unwrap_or(settings.max_wait);
-            let timeouts = options.timeouts.unwrap_or(settings.timeouts);
-            options.max_wait = Some(wait.min(left));
-            options.timeouts = Some(Timeouts {
-                total: timeouts.total.min(left),
-                ..timeouts
-            });
+            options.deadline = Some(Deadline::parse(&deadline, now_unix_ms)?);
         }
         if let Some(priority) = object.get("priority") {
             options.priority = priority.whole(-HIGHEST_PRIORITY, HIGHEST_PRIORITY)?;
@@ -120,17 +114,52 @@ impl CallOptions {
     }
 }
 
-/// The time until a moment, which is given in Unix milliseconds.
-fn left_until(deadline: &Field<'_>, now_unix_ms: f64) -> Result<Duration> {
-    let left_ms = deadline.zero_or_more()? - now_unix_ms;
-    if left_ms <= 0.0 {
-        let message = format!(
-            "the call's deadline passed {} ms ago; nothing was sent",
-            (-left_ms).ceil()
-        );
-        return Err(Error::timeout("total", message));
+/// A moment, in whole Unix milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Deadline(u64);
+
+impl Deadline {
+    fn parse(field: &Field<'_>, now_unix_ms: f64) -> Result<Self> {
+        let at_ms = field.zero_or_more()?;
+        let left_ms = at_ms - now_unix_ms;
+        if left_ms <= 0.0 {
+            let message = format!(
+                "the call's deadline passed {} ms ago; nothing was sent",
+                (-left_ms).ceil()
+            );
+            return Err(Error::timeout("total", message));
+        }
+        // The year 292 million is late enough.
+        Ok(Deadline(at_ms as u64))
     }
-    Ok(Duration::from_secs_f64(left_ms.min(LONGEST_MS) / 1000.0))
+
+    /// The time until then; a day at most, as for all bounds of a call.
+    fn left(self, now_unix_ms: f64) -> Duration {
+        let left_ms = (self.0 as f64 - now_unix_ms).clamp(0.0, LONGEST_MS);
+        Duration::from_secs_f64(left_ms / 1000.0)
+    }
+}
+
+impl CallOptions {
+    /// How long the call may take from now.
+    pub fn total(&self, settings: &Settings, now_unix_ms: f64) -> Duration {
+        let total = self.timeouts.unwrap_or(settings.timeouts).total;
+        self.deadline
+            .map_or(total, |deadline| total.min(deadline.left(now_unix_ms)))
+    }
+
+    /// How long it may wait for room from now.
+    pub fn patience(&self, settings: &Settings, now_unix_ms: f64) -> Duration {
+        let wait = self.max_wait.unwrap_or(settings.max_wait);
+        self.deadline
+            .map_or(wait, |deadline| wait.min(deadline.left(now_unix_ms)))
+    }
+
+    /// The end of the waiting that this call names itself: it makes the call urgent, which what is the same for all does not.
+    pub fn named_patience(&self, now_unix_ms: f64) -> Option<Duration> {
+        let left = self.deadline.map(|deadline| deadline.left(now_unix_ms));
+        self.max_wait.into_iter().chain(left).min()
+    }
 }
 
 /// What a caller may set for a change of settings.

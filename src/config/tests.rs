@@ -267,26 +267,41 @@ fn call_options_fill_in_what_they_do_not_name() {
 #[test]
 fn a_deadline_bounds_the_waiting_and_the_whole_call() {
     let settings = parsed(r#"{"accounts": {"a": "k"}, "maxWaitMs": 20000}"#);
-    let bounds = |json: &str| -> Result<_> {
-        let options = CallOptions::parse(json, &settings, 1_000_000.0)?;
-        let ms = |time: Duration| time.as_millis();
-        Ok((
-            options.max_wait.map(ms),
-            options.timeouts.map(|t| ms(t.total)),
-        ))
-    };
-    for (json, expected) in [
-        (r#"{"deadline": 1005000}"#, (Some(5_000), Some(5_000))),
-        (r#"{"deadline": 1030000}"#, (Some(20_000), Some(30_000))),
+    let now = 1_000_000.0;
+    let parse = |json: &str| CallOptions::parse(json, &settings, now);
+    for (json, patience, total, named) in [
+        ("{}", 20_000, 600_000, None),
+        (r#"{"maxWaitMs": 7}"#, 7, 600_000, Some(7)),
+        (r#"{"deadline": 1005000}"#, 5_000, 5_000, Some(5_000)),
+        // The pool's longest wait is the same for all, and makes nobody urgent.
+        (r#"{"deadline": 1030000}"#, 20_000, 30_000, Some(30_000)),
         (
             r#"{"deadline": 1030000, "maxWaitMs": 7, "timeoutsMs": {"total": 9}}"#,
-            (Some(7), Some(9)),
+            7,
+            9,
+            Some(7),
         ),
-        (r#"{"deadline": 1e300}"#, (Some(20_000), Some(600_000))),
+        (r#"{"deadline": 1e300}"#, 20_000, 600_000, Some(86_400_000)),
     ] {
-        assert_eq!(bounds(json).unwrap(), expected, "{json}");
+        let options = parse(json).unwrap();
+        let bounds = (
+            options.patience(&settings, now).as_millis(),
+            options.total(&settings, now).as_millis(),
+            options.named_patience(now).map(|wait| wait.as_millis()),
+        );
+        assert_eq!(bounds, (patience, total, named), "{json}");
+        // What has passed since is gone.
+        if options.deadline.is_some() {
+            let later = options.total(&settings, now + 2_000_000.0);
+            assert!(later.is_zero() || json.contains("1e300"), "{json}");
+        }
     }
-    let passed = bounds(r#"{"deadline": 999999}"#).unwrap_err();
+    assert_eq!(
+        parse(r#"{"deadline": 1005000}"#),
+        CallOptions::parse(r#"{"deadline": 1005000}"#, &settings, now + 1.5),
+        "calls of the same deadline are the same"
+    );
+    let passed = parse(r#"{"deadline": 999999}"#).unwrap_err();
     assert_eq!(passed.code(), Code::Timeout);
     assert_eq!(
         passed.message(),

@@ -10,7 +10,6 @@ use crate::{
     config::{Address, Timeouts},
     outcome::{Verdict, judge, status_of_event},
     quota::Unspent,
-    tokens::Endpoint,
 };
 
 /// The part of an answer that is still to come when its head is there.
@@ -71,12 +70,11 @@ enum Form {
     Pieces,
 }
 
-/// The events of answers that we count are read. Other events, and what is too large or too slow to wait for and is no JSON, go on as they
-/// come to those who take bytes; JSON is read whole, since it tells what was used.
+/// Events that were asked for are read. Others, and what is too large or too slow to wait for and is no JSON, go on as they come to
+/// those who take bytes; JSON is read whole, since it tells what was used.
 fn form_of(request: &Request, opened: &Opened) -> Form {
-    let is_counted = request.endpoint != Endpoint::Other;
     match &request.route {
-        _ if opened.is_event_stream() && request.streams && is_counted => Form::Events,
+        _ if opened.is_event_stream() && request.streams => Form::Events,
         Some(_) if opened.is_event_stream() => Form::Pieces,
         Some(route) if route.takes_pieces && opened.is_download() => Form::Pieces,
         _ => Form::Whole,

@@ -24,6 +24,9 @@ use crate::{
 /// Ids remembered in this process; the oldest goes.
 const MOST: usize = 10_000;
 
+/// Redis is asked for so many of the ids that a request names: what belongs together was made by one account.
+const MOST_ASKED: usize = 16;
+
 /// How long Redis remembers an id, in seconds: as long as OpenAI keeps responses.
 const KEPT_S: u64 = 30 * 86_400;
 
@@ -50,20 +53,40 @@ impl Made {
         }
     }
 
-    /// The label of the account that made something, if anybody remembers.
-    pub(super) async fn by(&self, id: &str) -> Option<Arc<str>> {
-        if let Some(label) = self.here().labels.get(id) {
-            return Some(label.clone());
+    /// The label of the account that made one of these, if anybody remembers: first here, then in Redis, in one round trip.
+    pub(super) async fn by(
+        &self,
+        ids: &[String],
+        is_known: impl Fn(&Arc<str>) -> bool,
+    ) -> Option<Arc<str>> {
+        if ids.is_empty() {
+            return None;
         }
-        let (connection, pool) = self.everywhere.as_ref()?;
-        let told = connection
-            .run(cmd("GET").arg(made_key(pool, id)))
-            .await
-            .ok()?;
-        let label: Option<String> = from_redis_value(told).ok()?;
-        let label: Arc<str> = label?.into();
-        self.remember(id, &label);
-        Some(label)
+        let here = {
+            let here = self.here();
+            let mut makers = ids.iter().filter_map(|id| here.labels.get(id.as_str()));
+            makers.find(|maker| is_known(maker)).cloned()
+        };
+        let everywhere = self.everywhere.as_ref().filter(|_| here.is_none());
+        let Some((connection, pool)) = everywhere else {
+            return here;
+        };
+        let asked = &ids[..ids.len().min(MOST_ASKED)];
+        let questions: Vec<_> = asked
+            .iter()
+            .map(|id| {
+                let mut get = cmd("GET");
+                get.arg(made_key(pool, id));
+                get
+            })
+            .collect();
+        let answers = connection.run_all(&questions).await;
+        asked.iter().zip(answers).find_map(|(id, told)| {
+            let label: Option<String> = from_redis_value(told.ok()?).ok()?;
+            let label: Arc<str> = label?.into();
+            self.remember(id, &label);
+            is_known(&label).then_some(label)
+        })
     }
 
     /// An account's answer to a request names what it has made.
@@ -133,14 +156,9 @@ impl Manager {
         if request.options.accounts.is_some() {
             return None;
         }
-        for id in &request.names {
-            let maker = self.made.by(id).await;
-            // One that is not configured any more cannot be asked.
-            if let Some(maker) = maker.filter(|label| settings.known(label).is_some()) {
-                return Some(maker);
-            }
-        }
-        None
+        // One that is not configured any more cannot be asked.
+        let is_known = |label: &Arc<str>| settings.known(label).is_some();
+        self.made.by(&request.names, is_known).await
     }
 }
 
@@ -155,8 +173,14 @@ mod tests {
             made.note_id(&format!("resp_{number}"), &"a".into());
         }
         made.note_id("chatcmpl-1", &"a".into());
-        assert_eq!(made.by("resp_0").await, None);
-        assert_eq!(made.by("resp_1").await.as_deref(), Some("a"));
-        assert_eq!(made.by("chatcmpl-1").await, None);
+        let by = async |ids: &[&str], known: &str| {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            made.by(&ids, |label| &**label == known).await
+        };
+        assert_eq!(by(&["resp_0"], "a").await, None);
+        assert_eq!(by(&["resp_1"], "a").await.as_deref(), Some("a"));
+        assert_eq!(by(&["resp_0", "resp_2"], "a").await.as_deref(), Some("a"));
+        assert_eq!(by(&["resp_1"], "b").await, None);
+        assert_eq!(by(&["chatcmpl-1"], "a").await, None);
     }
 }

@@ -180,11 +180,8 @@ impl Manager {
     pub async fn serve(self: &Arc<Self>, request: &Request) -> Result<Served> {
         let in_flight = InFlight::enter(self)?;
         let current = self.live.current();
-        let timeouts = request
-            .options
-            .timeouts
-            .unwrap_or(current.settings.timeouts);
-        let deadline = Instant::now() + timeouts.total;
+        let total = request.options.total(&current.settings, unix_ms());
+        let deadline = Instant::now() + total;
         let trail = Trail::default();
         let served = match self.serve_until(request, &current, deadline, trail).await {
             Ok(Answered::Whole(reply)) => Ok(Served::Reply(reply)),
@@ -219,17 +216,10 @@ impl Manager {
         let served = timeout_at(deadline, self.attempts(request, current, &mut trail)).await;
         let served = match served {
             Ok(served) => served,
-            Err(_) => {
-                let timeouts = request.options.timeouts;
-                let total = timeouts.unwrap_or(current.settings.timeouts).total;
-                Err(Error::timeout(
-                    "total",
-                    format!(
-                        "the call took longer than {} ms (timeoutsMs.total, or its deadline)",
-                        total.as_millis()
-                    ),
-                ))
-            }
+            Err(_) => Err(Error::timeout(
+                "total",
+                "the call took longer than timeoutsMs.total, or its deadline, allows",
+            )),
         };
         served.map_err(|error| error.with_attempts(trail.into_attempts()))
     }

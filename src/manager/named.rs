@@ -1,6 +1,6 @@
 //! Which lasting things a request names: those that one account has made and no other one knows.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -53,6 +53,8 @@ pub(super) fn named_by(endpoint: Endpoint, path: &str, body: Option<&str>) -> Ve
         let _ = Search::new(&mut ids).deserialize(&mut json);
     }
     ids.retain(|id| is_lasting(id));
+    let mut seen = HashSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
     ids
 }
 
@@ -196,7 +198,7 @@ mod tests {
                 Some(
                     r#"{"input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1"},{"type":"input_text",
                     "text":"\"file_id\": \"file-2\""}]}],"tools":[{"type":"file_search","vector_store_ids":["vs_1","vs_2"]},
-                    {"type":"code_interpreter","container":"cntr_1"},{"container":{"type":"auto","file_ids":["file-4"]}}]}"#,
+                    {"type":"code_interpreter","container":"cntr_1"},{"container":{"type":"auto","file_ids":["file-4","file-1"]}}]}"#,
                 ),
                 vec!["file-1", "vs_1", "vs_2", "cntr_1", "file-4"],
             ),

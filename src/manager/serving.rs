@@ -17,6 +17,7 @@ use super::{
     retry::{Next, Tries},
     sending::Sent,
     trail::Trail,
+    unix_ms,
 };
 use crate::{
     attempt::Outcome,
@@ -80,7 +81,7 @@ impl Manager {
         };
         let options = &request.options;
         let settings = &*current.settings;
-        let max_wait = options.max_wait.unwrap_or(settings.max_wait);
+        let max_wait = options.patience(settings, unix_ms());
         let mut want = Want {
             model: request.model.clone(),
             model_group: request.lane_of(estimate),
@@ -327,9 +328,11 @@ impl Manager {
         let tenant = options.tenant.as_deref().unwrap_or_default();
         Order {
             priority: options.priority,
-            deadline_ms: options.max_wait.map_or(f64::INFINITY, |wait| {
-                self.scheduler.now_ms() + wait.as_secs_f64() * 1000.0
-            }),
+            deadline_ms: options
+                .named_patience(unix_ms())
+                .map_or(f64::INFINITY, |wait| {
+                    self.scheduler.now_ms() + wait.as_secs_f64() * 1000.0
+                }),
             tenant: tenant.into(),
             weight: settings.tenant_weights.get(tenant).copied().unwrap_or(1.0),
         }

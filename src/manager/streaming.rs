@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result},
     outcome::error_of_event,
     sse::Event,
+    tokens::Endpoint,
     warning::Warning,
 };
 
@@ -117,6 +118,8 @@ async fn next_events(delivery: &mut Delivery, events: &mut Events) -> Result<Bat
         };
         // Whoever gets the events as they stand in the stream reads the error in them as well.
         let passes = open.request.route.is_some();
+        // The last event of others is not known, so that their end is that of the body.
+        let has_known_end = open.request.endpoint != Endpoint::Other;
         let ready = timeout_at(delivery.deadline, events.ready()).await;
         let (taken, told) = take(delivery, events, passes);
         let is_over = delivery.tally.is_done || events.is_at_end();
@@ -129,7 +132,9 @@ async fn next_events(delivery: &mut Delivery, events: &mut Events) -> Result<Bat
                 let taken: Vec<Event> = taken.into_iter().chain(told).collect();
                 return Ok(batch(delivery, frames_json(&taken, false)));
             }
-            Ok(Ok(())) if is_over && told.is_none() && delivery.tally.is_whole() => {
+            Ok(Ok(()))
+                if is_over && told.is_none() && (delivery.tally.is_whole() || !has_known_end) =>
+            {
                 delivery.end();
                 return Ok(match passes {
                     true => batch(delivery, frames_json(&taken, delivery.tally.is_done)),
@@ -137,8 +142,10 @@ async fn next_events(delivery: &mut Delivery, events: &mut Events) -> Result<Bat
                 });
             }
             _ if !taken.is_empty() => {
-                // What failed will fail again when it is its turn.
-                events.read.extend(told);
+                // It is told next, before all that has come behind it. What failed will fail again when it is its turn.
+                if let Some(told) = told {
+                    events.read.push_front(told);
+                }
                 return Ok(match passes {
                     true => batch(delivery, frames_json(&taken, false)),
                     false => batch(delivery, events_json(&taken)),

@@ -77,6 +77,11 @@ impl Scheduler {
                 .await;
         }
         let place = self.lines.join(self.line_of(want), &want.order, want.cost);
+        if want.patience.is_zero() && !place.is_scarce() {
+            // It cannot stand in line, and need not: those before it only wait for their answers.
+            drop(place);
+            return self.book_when_free(want, None, false, deadline).await;
+        }
         self.until_its_turn(want, &place, deadline).await?;
         let booked = self
             .book_when_free(want, Some(&place), false, deadline)
@@ -252,24 +257,14 @@ impl Scheduler {
                 None
             } else {
                 match self
-                    .book(want, candidates, &mut claim, now_ms, deadline)
+                    .book(want, candidates, &mut claim, place, deadline)
                     .await?
                 {
                     Booked::Permit(permit, wait) => {
                         claim.is_booked();
-                        match place {
-                            Some(place) if wait.is_zero() => place.found_room(),
-                            Some(place) => place.has_to_wait(),
-                            None => {}
-                        }
                         return Ok((permit, wait));
                     }
-                    Booked::AskAgain(after) => {
-                        if let Some(place) = place {
-                            place.has_to_wait();
-                        }
-                        Some(after)
-                    }
+                    Booked::AskAgain(after) => Some(after),
                 }
             };
             let ask_again = [ask_again, wake].into_iter().flatten().min();
@@ -297,9 +292,10 @@ impl Scheduler {
         want: &Want,
         candidates: Candidates,
         claim: &mut Claim<'_>,
-        now_ms: f64,
+        place: Option<&Place>,
         deadline: Instant,
     ) -> Result<Booked> {
+        let now_ms = self.now_ms();
         let mut candidates = candidates;
         let ask = Ask {
             model_group: want.model_group.clone(),
@@ -322,6 +318,12 @@ impl Scheduler {
                     return Ok(Booked::AskAgain(Duration::ZERO));
                 }
                 let wait = milliseconds(booking.wait_ms);
+                if let Some(place) = place
+                    && wait.is_zero()
+                    && !claim.is_entered
+                {
+                    place.found_room();
+                }
                 let choice = candidates.choice(&booking);
                 let mut permit = Permit::new(self.clone(), seat.clone(), booking, choice);
                 if is_after(wait, deadline) && !want.force {
@@ -338,6 +340,9 @@ impl Scheduler {
             } => {
                 // Before anything else: a caller that is refused for it must take it back as well.
                 claim.is_entered = true;
+                if let Some(place) = place {
+                    place.has_to_wait();
+                }
                 let wait = milliseconds(wait_ms);
                 if is_after(wait, deadline) {
                     return Err(self.too_late(want, Some(wait)).await);

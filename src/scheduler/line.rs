@@ -56,9 +56,11 @@ struct Line(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// How many of the first ask; twice as many with each that has room at once, from [`ASKERS`] to [`MOST_ASKERS`].
+    /// How many of the first ask, from [`ASKERS`] to [`MOST_ASKERS`]: twice as many when as many in a row had room at once.
     askers: usize,
-    /// Whether the last one that asked had to wait, or nobody knows yet.
+    /// How many had room at once since one had to wait, or since there are so many askers.
+    in_a_row: usize,
+    /// Whether somebody had to wait lately, or nobody knows yet.
     is_scarce: bool,
     waiting: BTreeMap<Rank, Waiting>,
     arrivals: u64,
@@ -72,6 +74,7 @@ impl Default for State {
     fn default() -> Self {
         State {
             askers: ASKERS,
+            in_a_row: 0,
             is_scarce: true,
             waiting: BTreeMap::new(),
             arrivals: 0,
@@ -175,9 +178,14 @@ impl Place {
         self.line.state().is_scarce
     }
 
-    /// This place has asked, and had room at once.
+    /// This place has asked for the first time, and had room at once.
     pub(super) fn found_room(&self) {
         let mut state = self.line.state();
+        state.in_a_row += 1;
+        if state.in_a_row < state.askers {
+            return;
+        }
+        state.in_a_row = 0;
         state.is_scarce = false;
         let before = state.askers;
         state.askers = (2 * before).min(MOST_ASKERS);
@@ -191,6 +199,7 @@ impl Place {
     pub(super) fn has_to_wait(&self) {
         let mut state = self.line.state();
         state.askers = ASKERS;
+        state.in_a_row = 0;
         if std::mem::replace(&mut state.is_scarce, true) {
             return;
         }
@@ -396,10 +405,16 @@ mod tests {
         assert!(places[0].is_scarce());
         for askers in [2 * ASKERS, 4 * ASKERS, MOST_ASKERS] {
             let joining = &places[askers - 1];
+            for place in &places[1..askers / 2] {
+                place.found_room();
+            }
+            assert_eq!(asking(), askers / 2);
             tokio::join!(joining.told(), async { places[0].found_room() });
             assert_eq!((asking(), joining.is_scarce()), (askers, false));
         }
-        places[0].found_room();
+        for place in &places[..MOST_ASKERS] {
+            place.found_room();
+        }
         assert_eq!(asking(), MOST_ASKERS);
         let last = &places[2 * MOST_ASKERS - 1];
         tokio::join!(last.told(), async { places[3].has_to_wait() });

@@ -29,7 +29,8 @@ pub(super) fn count_text(text: &str, encoding: Encoding) -> usize {
 struct Remembered {
     /// Each with a lock of its own that nobody waits for: whoever finds it taken counts.
     places: Vec<Mutex<Option<Count>>>,
-    /// Nobody outside of the process knows it, so that nobody can make two texts of the same hash.
+    /// Nobody outside of the process knows it, so that two texts of the same hash can hardly be made on purpose; a count of the other
+    /// one would be a wrong estimate, no more.
     seed: u64,
 }
 

@@ -107,6 +107,11 @@ impl<'a> Lenient<'a> for Item<'a> {
             output: Content<'a>,
         }
         let raw: Raw<'a> = lenient::members(object)?;
+        // Of a call that OpenAI makes itself the output stands with it.
+        let said = match raw.output.0.is_empty() {
+            true => raw.content,
+            false => raw.output,
+        };
         if raw.name.is_some() {
             let call = Call {
                 name: raw.name,
@@ -119,19 +124,16 @@ impl<'a> Lenient<'a> for Item<'a> {
                     function: Some(Box::new(call)),
                     custom: None,
                 }],
-                ..Message::default()
-            }));
-        }
-        if !raw.output.0.is_empty() {
-            return Ok(Self(Message {
-                role: Some("tool".into()),
-                content: raw.output,
+                content: said,
                 ..Message::default()
             }));
         }
         Ok(Self(Message {
-            role: raw.role,
-            content: raw.content,
+            // Without one it is the answer to a call.
+            role: raw
+                .role
+                .or_else(|| (!said.0.is_empty()).then(|| "tool".into())),
+            content: said,
             ..Message::default()
         }))
     }
@@ -234,6 +236,20 @@ mod tests {
             let [of_response, of_chat] = both(response, chat);
             assert_eq!(of_response, of_chat, "{response}");
         }
+    }
+
+    #[test]
+    fn the_output_of_a_call_counts_also_where_openai_made_it() {
+        let request = |output: &str| {
+            format!(
+                r#"{{"model":"gpt-4o","input":[{{"type":"mcp_call","name":"search","arguments":"{{}}","output":"{output}"}}]}}"#
+            )
+        };
+        let [long, short] = [request(&"word ".repeat(1_000)), request("word")].map(|json| {
+            let request = parse_as_chat(&json).unwrap();
+            count_chat(&request, Encoding::O200kBase)
+        });
+        assert!((990..1_010).contains(&(long - short)), "{long} {short}");
     }
 
     #[test]

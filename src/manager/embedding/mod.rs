@@ -19,7 +19,7 @@ use tokio::time::Instant;
 pub(super) use self::batch::Batches;
 pub use self::embedded::Embedded;
 use self::{inputs::Inputs, parts::Call};
-use super::{Manager, Request};
+use super::{Manager, Request, unix_ms};
 use crate::error::Result;
 
 impl Manager {
@@ -31,12 +31,11 @@ impl Manager {
     async fn embed_inputs(&self, inputs: &Inputs) -> Result<Embedded> {
         let current = self.live.current();
         let options = &inputs.request().options;
-        let timeouts = options.timeouts.unwrap_or(current.settings.timeouts);
         let call = Call {
             manager: self,
             current: &current,
             inputs,
-            deadline: Instant::now() + timeouts.total,
+            deadline: Instant::now() + options.total(&current.settings, unix_ms()),
         };
         let embedded = call.run().await;
         if !options.observed {
