@@ -8,7 +8,7 @@ const { wrongArgument } = require('./errors.js')
 const MOST_BYTES_SYNC = 64 * 1024
 
 /** Up to so much text is counted sooner than handed to another thread. @unit UTF-16 code units */
-const SHORT = 2_048
+const SHORT = 4_096
 
 /** An unknown model, and so no model, means OpenAI's newest encoding. */
 const NO_MODEL = ''

@@ -2,9 +2,6 @@
 //!
 //! A canned server on a thread of its own answers; the client's side runs on one thread, of which each allocation is counted.
 
-// Release builds have an allocator of their own.
-#![cfg(debug_assertions)]
-
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},

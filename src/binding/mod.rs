@@ -19,12 +19,6 @@ mod simulation;
 
 use napi_derive::module_init;
 
-/// A request asks for memory about a hundred times, on one thread and gives it back on another: 5–10 % of its CPU with glibc's allocator.
-/// Not in the dev profile, where a test counts what a request asks for with an allocator of its own.
-#[cfg(not(debug_assertions))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// One worker serves as many requests as two and wakes fewer threads for each; long texts are counted on threads of their own.
 const WORKER_THREADS: usize = 1;
 
