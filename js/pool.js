@@ -5,7 +5,7 @@
 
 const { binding, completions, call } = require('./calls.js')
 const { fromJson, wrongArgument } = require('./errors.js')
-const { isObserved: isListenedTo } = require('./events.js')
+const { isObserved } = require('./events.js')
 const { redisTarget } = require('./redis-source.js')
 const { readPassed } = require('./stream.js')
 const { isTraced, traced } = require('./telemetry.js')
@@ -64,8 +64,8 @@ function opened(poolOrError, target) {
  */
 function run(pool, operation, argumentName, argument, options, read = (end) => end) {
   const argumentJson = toJson(argumentName, argument)
-  return start(options, read, (number, optionsJson, isCancellable, isObserved) =>
-    pool.start(number, operation, argumentJson, optionsJson, isCancellable, isObserved),
+  return start(options, read, (number, optionsJson, cancellable, observed) =>
+    pool.start(number, operation, argumentJson, optionsJson, cancellable, observed),
   )
 }
 
@@ -87,14 +87,14 @@ function ask(pool, operation, argumentName, argument, options, read) {
 async function pass(pool, request, body, options) {
   const head = toJson('request', request)
   const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const send = (number, optionsJson, isCancellable, isObserved) =>
-    pool.pass(number, head, bytes, optionsJson, isCancellable, isObserved)
+  const send = (number, optionsJson, cancellable, observed) =>
+    pool.pass(number, head, bytes, optionsJson, cancellable, observed)
   return traced(pool, { head: request, body }, options?.signal, () => start(options, readPassed, send))
 }
 
 /** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
 async function start(options, read, begin) {
-  const observed = isListenedTo() || isTraced()
+  const observed = isObserved() || isTraced()
   if (options === undefined) return read(await call((number) => begin(number, null, false, observed)))
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)

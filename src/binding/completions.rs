@@ -26,7 +26,7 @@ use crate::{
 type Batch = FnArgs<(Vec<i32>, Vec<String>, Option<Vec<Option<Float32Array>>>)>;
 type Wake = ThreadsafeFunction<(), (), Batch, Status, false, true>;
 
-/// What is counted between other work, in bytes: it takes about a third of a millisecond.
+/// What is counted between other work, in bytes: it takes a fraction of a millisecond.
 const SHORT: usize = 32 * 1024;
 
 /// Where calls of one JavaScript thread end.

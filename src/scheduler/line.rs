@@ -5,8 +5,7 @@
 //! tenant's weight) later; the smallest start goes first. So a tenant with a thousand requests in line delays another's
 //! first one by one request, not by a thousand.
 //!
-//! As long as whoever asks has room at once, many ask at a time, since an answer of Redis takes a round trip. Where somebody is sent away
-//! only the first [`ASKERS`] of a line ask, so that an account that is of no use to the first serves somebody behind it: one that the
+//! The first few of a line ask ([`Askers`]), so that an account that is of no use to the first serves somebody behind it: one that the
 //! first is too large for, or whose cache is not the first's. The store's claims keep their order on each account. There is no turn
 //! to hand on: whoever finds itself among the first asks. One who is overtaken while it sleeps notices when it wakes.
 
@@ -18,13 +17,8 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::askers::Askers;
 use crate::quota::Cost;
-
-/// How many of a line ask the store at a time where room is scarce. Each further one costs a question whenever room comes back.
-pub const ASKERS: usize = 8;
-
-/// How many ask at a time at most. Nothing keeps the order of those who have asked when room ends, but their claims.
-const MOST_ASKERS: usize = 64;
 
 /// Lines kept before those without anybody in them are dropped.
 const MOST_LINES: usize = 1_024;
@@ -54,34 +48,15 @@ pub(super) struct Lines {
 #[derive(Debug, Default)]
 struct Line(Mutex<State>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    /// How many of the first ask, from [`ASKERS`] to [`MOST_ASKERS`]: twice as many when as many in a row had room at once.
-    askers: usize,
-    /// How many had room at once since one had to wait, or since there are so many askers.
-    in_a_row: usize,
-    /// Whether somebody had to wait lately, or nobody knows yet.
-    is_scarce: bool,
+    askers: Askers,
     waiting: BTreeMap<Rank, Waiting>,
     arrivals: u64,
     /// The virtual start of whoever left last with room.
     virtual_now: f64,
     /// The virtual end of each tenant's last request; forgotten when the line is empty.
     virtual_ends: HashMap<Arc<str>, f64>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        State {
-            askers: ASKERS,
-            in_a_row: 0,
-            is_scarce: true,
-            waiting: BTreeMap::new(),
-            arrivals: 0,
-            virtual_now: 0.0,
-            virtual_ends: HashMap::new(),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -175,36 +150,25 @@ impl Line {
 impl Place {
     /// Whether whoever stands in this line may have to wait for room.
     pub(super) fn is_scarce(&self) -> bool {
-        self.line.state().is_scarce
+        self.line.state().askers.is_scarce()
     }
 
     /// This place has asked for the first time, and had room at once.
     pub(super) fn found_room(&self) {
         let mut state = self.line.state();
-        state.in_a_row += 1;
-        if state.in_a_row < state.askers {
-            return;
-        }
-        state.in_a_row = 0;
-        state.is_scarce = false;
-        let before = state.askers;
-        state.askers = (2 * before).min(MOST_ASKERS);
-        let joining = state.askers - before;
-        for asking in state.waiting.values().skip(before).take(joining) {
-            asking.turn.notify_one();
+        let joining = state.askers.found_room();
+        for waiting in state.waiting.values().take(joining.end).skip(joining.start) {
+            waiting.turn.notify_one();
         }
     }
 
-    /// This place has asked, and has to wait: everybody is told that room is scarce.
+    /// This place has asked, and has to wait: everybody is told where that is news.
     pub(super) fn has_to_wait(&self) {
         let mut state = self.line.state();
-        state.askers = ASKERS;
-        state.in_a_row = 0;
-        if std::mem::replace(&mut state.is_scarce, true) {
-            return;
-        }
-        for waiting in state.waiting.values() {
-            waiting.turn.notify_one();
+        if state.askers.has_to_wait() {
+            for waiting in state.waiting.values() {
+                waiting.turn.notify_one();
+            }
         }
     }
 
@@ -223,7 +187,7 @@ impl Place {
     /// Whether this place is among those who ask.
     pub(super) fn is_its_turn(&self) -> bool {
         let state = self.line.state();
-        let mut asking = state.waiting.keys().take(state.askers);
+        let mut asking = state.waiting.keys().take(state.askers.at_a_time());
         asking.any(|rank| *rank == self.rank)
     }
 
@@ -249,7 +213,7 @@ impl Drop for Place {
         let mut state = self.line.state();
         state.waiting.remove(&self.rank);
         // All who ask may be nearer to their turn now.
-        for asking in state.waiting.values().take(state.askers) {
+        for asking in state.waiting.values().take(state.askers.at_a_time()) {
             asking.turn.notify_one();
         }
         if state.waiting.is_empty() {
@@ -261,6 +225,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::askers::{ASKERS, MOST_ASKERS};
 
     fn order(priority: i32, deadline_ms: f64, tenant: &str, weight: f64) -> Order {
         Order {
@@ -397,25 +362,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_more_have_room_the_more_ask_until_one_has_to_wait() {
+    async fn whoever_may_ask_from_now_on_is_told_and_everybody_when_room_is_scarce() {
         let lines = Lines::default();
         let order = order(0, NONE, "", 1.0);
         let places: Vec<_> = (0..2 * MOST_ASKERS).map(|_| join(&lines, &order)).collect();
         let asking = || places.iter().filter(|place| place.is_its_turn()).count();
         assert!(places[0].is_scarce());
-        for askers in [2 * ASKERS, 4 * ASKERS, MOST_ASKERS] {
-            let joining = &places[askers - 1];
-            for place in &places[1..askers / 2] {
-                place.found_room();
-            }
-            assert_eq!(asking(), askers / 2);
-            tokio::join!(joining.told(), async { places[0].found_room() });
-            assert_eq!((asking(), joining.is_scarce()), (askers, false));
-        }
-        for place in &places[..MOST_ASKERS] {
+        for place in &places[1..ASKERS] {
             place.found_room();
         }
-        assert_eq!(asking(), MOST_ASKERS);
+        assert_eq!(asking(), ASKERS);
+        let joining = &places[2 * ASKERS - 1];
+        tokio::join!(joining.told(), async { places[0].found_room() });
+        assert_eq!((asking(), joining.is_scarce()), (2 * ASKERS, false));
         let last = &places[2 * MOST_ASKERS - 1];
         tokio::join!(last.told(), async { places[3].has_to_wait() });
         assert_eq!((asking(), last.is_scarce()), (ASKERS, true));

@@ -9,6 +9,7 @@
 
 mod admission;
 mod affinity;
+mod askers;
 mod budget;
 mod choice;
 mod claim;
@@ -34,7 +35,8 @@ use tokio::{sync::Notify, time::Instant};
 
 pub use self::{
     affinity::{Prefix, nearness},
-    line::{ASKERS, Order},
+    askers::ASKERS,
+    line::Order,
     look::AccountStanding,
     permit::{Permit, Settling, Slot},
 };
