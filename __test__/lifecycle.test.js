@@ -99,6 +99,33 @@ test('it works in a worker when the main thread never loaded it, one worker afte
   assert.equal(run(script), 'a\na\na\n')
 })
 
+test('worker threads that end in the middle of requests, by themselves or terminated, take nothing from those that come after', () => {
+  // Memory that one thread asked for is given back by another, and the thread that loaded the addon first has ended long ago.
+  const worker = (end) => `${POOL.replaceAll("require('.", `require('${ROOT}`)}
+    pool().then(async ({ manager, simulator }) => {
+      const answers = Array.from({ length: 40 }, () => manager.chat(CHAT).catch(() => {}))
+      await answers[0]
+      ${end}
+    })`
+  const script = `
+    const { Worker } = require('node:worker_threads')
+    const { once } = require('node:events')
+    const workers = ${JSON.stringify([
+      worker('await Promise.all(answers); await simulator.close()'),
+      worker('process.exit()'),
+      worker("require('node:worker_threads').parentPort.postMessage('served')"),
+    ])}
+    ;(async () => {
+      for (let round = 0; round < 20; round++) {
+        const running = workers.map((source) => new Worker(source, { eval: true }))
+        running[2].once('message', () => running[2].terminate())
+        await Promise.all(running.map((worker) => once(worker, 'exit')))
+      }
+      console.log('all ended')
+    })()`
+  assert.equal(run(script), 'all ended\n')
+})
+
 test('accounts come from the environment where nothing is configured', () => {
   const script = `
     const { createChat } = require('.')

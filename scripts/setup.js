@@ -76,8 +76,9 @@ function setUp(profile = 'dev') {
 }
 
 function buildArguments(profile) {
-  const target = ['--platform', '--target', hostTarget(), '--js', 'binding.js', '--dts', 'binding.d.ts']
-  return ['build', ...target, ...(profile === 'release' ? ['--release'] : [])]
+  const target = ['--platform', '--target', hostTarget(), '--features', 'mimalloc']
+  const loader = ['--js', 'binding.js', '--dts', 'binding.d.ts']
+  return ['build', ...target, ...loader, ...(profile === 'release' ? ['--release'] : [])]
 }
 
 module.exports = { root, run, setUp, needRedis, hostTarget }

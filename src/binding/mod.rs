@@ -19,6 +19,12 @@ mod simulation;
 
 use napi_derive::module_init;
 
+/// What a request asks for on one thread is given back on another. With glibc's allocator the two wait for each other's lock, several
+/// times a request: a tenth to a fifth of its CPU.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// One worker serves as many requests as two and wakes fewer threads for each; long texts are counted on threads of their own.
 const WORKER_THREADS: usize = 1;
 
