@@ -42,13 +42,16 @@ function close(number) {
 }
 
 /**
- * Runs one native call and resolves to its text; one that has embeddings to both, text and floats.
+ * Runs one native call and resolves to what `read` makes of its text; of one that has embeddings, of both, text and floats.
  *
- * @param {(number: number) => void} start hands the call to the native side under a number
+ * All that a call needs is done within this one function: each further promise on the way would cost every call a turn.
+ *
+ * @param {(number: number) => void} start hands the call to the native side under a number; what it throws, the call rejects with
  * @param {AbortSignal} [signal]
+ * @param {(told: any, signal?: AbortSignal) => any} [read]
  * @returns {Promise<any>}
  */
-async function call(start, signal) {
+async function call(start, signal, read = asTold) {
   signal?.throwIfAborted()
   do {
     lastNumber = (lastNumber % MOST_CALLS) + 1
@@ -59,15 +62,20 @@ async function call(start, signal) {
     // With what was called: a pool whose calls are open stays, and its key functions with it.
     open.set(number, { resolve, reject, start })
   })
+  let told
   try {
     start(number)
-    if (signal === undefined) return await end
-    return await abortable(number, end, signal)
+    told = signal === undefined ? await end : await abortable(number, end, signal)
   } catch (error) {
     close(number)
     // The error is made here, behind the await, so that its stack names the caller.
     throw error instanceof Failure ? new RequestManagerError(readEnd(error.json)) : error
   }
+  return read(told, signal)
+}
+
+function asTold(told) {
+  return told
 }
 
 async function abortable(number, end, signal) {

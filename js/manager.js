@@ -21,21 +21,17 @@ class RequestManager {
     this.fetch = makeFetch(this.#pool, () => this.#pool.baseUrls())
   }
 
-  async chat(params, options) {
-    const { end, stream } = await ask(this.#pool, 'chat', 'params', params, options ?? undefined, readAnswer)
-    return stream ?? withServed(end)
+  chat(params, options) {
+    return ask(this.#pool, 'chat', 'params', params, options ?? undefined, readAnswer, streamOrAnswer)
   }
 
-  async embed(params, options) {
+  embed(params, options) {
     const { readEmbeddings } = require('./embeddings.js')
-    const { end, embeddings } = await ask(this.#pool, 'embed', 'params', params, options ?? undefined, readEmbeddings)
-    if (embeddings !== undefined) end.data.data = embeddings
-    return withServed(end)
+    return ask(this.#pool, 'embed', 'params', params, options ?? undefined, readEmbeddings, withEmbeddings)
   }
 
-  async responses(params, options) {
-    const { end, stream } = await ask(this.#pool, 'responses', 'params', params, options ?? undefined, readAnswer)
-    return stream ?? withServed(end)
+  responses(params, options) {
+    return ask(this.#pool, 'responses', 'params', params, options ?? undefined, readAnswer, streamOrAnswer)
   }
 
   async request(path, body, options) {
@@ -114,6 +110,15 @@ function writable(changes) {
 /** JSON as a value, other text as it is, bytes as a Buffer, events as a stream of bytes. */
 function dataOf({ headers, isText }, body) {
   return isText && headers['content-type']?.includes('json') ? JSON.parse(body) : body
+}
+
+function streamOrAnswer({ end, stream }) {
+  return stream ?? withServed(end)
+}
+
+function withEmbeddings({ end, embeddings }) {
+  if (embeddings !== undefined) end.data.data = embeddings
+  return withServed(end)
 }
 
 /** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */

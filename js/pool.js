@@ -53,26 +53,30 @@ function opened(poolOrError, target) {
 }
 
 /**
- * One call on a pool. Throws at once where the argument cannot be written, so call it where that becomes a rejection.
+ * One call on a pool.
  *
  * @param {any} pool
  * @param {string} operation
  * @param {string} argumentName for messages
  * @param {unknown} argument written as JSON
  * @param {Record<string, any>} [options] JSON as well, but for `signal`
- * @param {(end: any, signal?: AbortSignal) => any} [read] makes of the end what the call resolves to
+ * @param {(told: any, signal?: AbortSignal) => any} [read] makes of the end what the call resolves to
  */
-function run(pool, operation, argumentName, argument, options, read = (end) => end) {
-  const argumentJson = toJson(argumentName, argument)
+function run(pool, operation, argumentName, argument, options, read) {
   return start(options, read, (number, optionsJson, cancellable, observed) =>
-    pool.start(number, operation, argumentJson, optionsJson, cancellable, observed),
+    pool.start(number, operation, toJson(argumentName, argument), optionsJson, cancellable, observed),
   )
 }
 
-/** One request to OpenAI on a pool: a call, as `run` takes it, that telemetry tells of. */
-function ask(pool, operation, argumentName, argument, options, read) {
-  const serve = () => run(pool, operation, argumentName, argument, options, read)
-  return traced(pool, { operation, params: argument }, options?.signal, serve)
+/**
+ * One request to OpenAI on a pool: a call, as `run` takes it, that telemetry tells of.
+ *
+ * @param {(read: any) => any} [give] makes of what `read` has made what the call resolves to
+ */
+function ask(pool, operation, argumentName, argument, options, read, give = asRead) {
+  return traced(pool, { operation, params: argument }, options?.signal, (look) =>
+    run(pool, operation, argumentName, argument, options, (told, signal) => give(look(read(told, signal)))),
+  )
 }
 
 /**
@@ -84,18 +88,29 @@ function ask(pool, operation, argumentName, argument, options, read) {
  * @param {Record<string, any>} [options]
  * @returns {Promise<{ end: any, stream?: any, body: string | Uint8Array | ReadableStream }>}
  */
-async function pass(pool, request, body, options) {
-  const head = toJson('request', request)
-  const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const send = (number, optionsJson, cancellable, observed) =>
-    pool.pass(number, head, bytes, optionsJson, cancellable, observed)
-  return traced(pool, { head: request, body }, options?.signal, () => start(options, readPassed, send))
+function pass(pool, request, body, options) {
+  const send = (number, optionsJson, cancellable, observed) => {
+    const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    pool.pass(number, toJson('request', request), bytes, optionsJson, cancellable, observed)
+  }
+  return traced(pool, { head: request, body }, options?.signal, (look) =>
+    start(options, (told, signal) => look(readPassed(told, signal)), send),
+  )
+}
+
+function asRead(read) {
+  return read
+}
+
+/** Starts a call; nothing on the way of one without options throws, so that what is wrong becomes a rejection. */
+function start(options, read, begin) {
+  const observed = isObserved() || isTraced()
+  if (options !== undefined) return startWith(options, read, begin, observed)
+  return call((number) => begin(number, null, false, observed), undefined, read)
 }
 
 /** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
-async function start(options, read, begin) {
-  const observed = isObserved() || isTraced()
-  if (options === undefined) return read(await call((number) => begin(number, null, false, observed)))
+async function startWith(options, read, begin, observed) {
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
   }
@@ -110,7 +125,7 @@ async function start(options, read, begin) {
     rest.deadline = Number.isFinite(deadline) ? deadline : momentOf('options.deadline', deadline)
   }
   const optionsJson = toJson('options', rest)
-  return read(await call((number) => begin(number, optionsJson, signal !== undefined, observed), signal), signal)
+  return call((number) => begin(number, optionsJson, signal !== undefined, observed), signal, read)
 }
 
 function toJson(name, value) {

@@ -53,28 +53,26 @@ function isTraced() {
  * @param {any} pool
  * @param {{ operation: string, params: any } | { head: any, body: any }} request as the native side gets it
  * @param {AbortSignal | null | undefined} signal
- * @param {() => Promise<any>} serve resolves to the end of a call, as read
+ * @param {(look: (answered: any) => any) => Promise<any>} serve has `look` see the end of the call, as read
  */
 function traced(pool, request, signal, serve) {
   const call = inUse()?.(pool, request, signal)
-  if (call === undefined) return serve()
-  const ending = begin(call, serve)
+  if (call === undefined) return serve(asItIs)
+  let answered
+  const ending = serve((read) => {
+    answered = read
+    return read
+  })
   // Beside the caller, who gets the same promise: a call that ends before another one also settles before it.
   ending.then(
-    (answered) => call.answered(answered),
+    () => call.answered(answered),
     (error) => call.over(error),
   )
   return ending
 }
 
-/** Begins to serve; what cannot even begin is a call that has ended. */
-function begin(call, serve) {
-  try {
-    return serve()
-  } catch (error) {
-    call.over(error)
-    throw error
-  }
+function asItIs(answered) {
+  return answered
 }
 
 module.exports = { isTraced, traced }

@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     future::Future,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use napi::{
@@ -15,6 +18,7 @@ use napi::{
 use napi_derive::napi;
 use tokio::task::AbortHandle;
 
+use super::wake;
 use crate::{
     error::{self, Code, Error},
     manager::{End, Streaming, error_json},
@@ -37,6 +41,8 @@ pub struct Completions {
 
 pub(super) struct Shared {
     ended: Arc<Mutex<Ended>>,
+    /// How many calls have not ended.
+    open: AtomicUsize,
     // Weak: it does not keep the process alive; index.js does that while calls are open.
     wake: Wake,
     running: Mutex<HashMap<i32, AbortHandle>>,
@@ -50,6 +56,8 @@ struct Ended {
     texts: Vec<String>,
     /// Of the calls at these places, which rise.
     floats: Vec<(usize, Vec<f32>)>,
+    /// Whether the JavaScript thread is on its way to take them.
+    is_woken: bool,
 }
 
 /// The obligation to end one call. Dropped without an end, as after a panic, it ends with an error, so that no promise stays
@@ -80,6 +88,7 @@ impl Completions {
         Ok(Completions {
             shared: Arc::new(Shared {
                 ended,
+                open: AtomicUsize::new(0),
                 wake,
                 running: Mutex::default(),
                 streams: Mutex::default(),
@@ -104,7 +113,7 @@ impl Completions {
     pub fn read_stream(&self, stream: i32, number: i32) {
         let shared = self.shared.clone();
         let reading = lock(&self.shared.streams).get(&stream).cloned();
-        self.shared.run(number, true, async move {
+        self.shared.run(number, true, move || async move {
             let Some(reading) = reading else {
                 return Err(Error::new(Code::Closed, "the stream is closed"));
             };
@@ -151,7 +160,7 @@ impl Completions {
         length: usize,
         count: impl FnOnce() -> error::Result<String> + Send + 'static,
     ) {
-        self.shared.run(number, false, async move {
+        self.shared.run(number, false, move || async move {
             if length <= SHORT {
                 return count();
             }
@@ -180,6 +189,7 @@ impl Ended {
             numbers,
             texts,
             floats,
+            is_woken: _,
         } = self;
         let floats = (!floats.is_empty()).then(|| {
             let mut places = Vec::new();
@@ -195,12 +205,16 @@ impl Ended {
 
 impl Shared {
     /// Runs a call on the shared runtime and ends it under its number.
-    pub(super) fn run(
+    ///
+    /// The call's future, of some kilobytes, is made there: on the JavaScript thread it would be moved about, and its memory would be
+    /// given back by another thread than asked for it.
+    pub(super) fn run<E: Into<End>, F: Future<Output = error::Result<E>> + Send>(
         self: &Arc<Self>,
         number: i32,
         cancellable: bool,
-        call: impl Future<Output = error::Result<impl Into<End>>> + Send + 'static,
+        call: impl FnOnce() -> F + Send + 'static,
     ) {
+        self.open.fetch_add(1, Ordering::Relaxed);
         let open = Open {
             number,
             shared: self.clone(),
@@ -210,7 +224,7 @@ impl Shared {
         // Held while spawning, so that a call that ends at once is not noted as running afterwards.
         let mut running = cancellable.then(|| lock(&self.running));
         let task = spawn(async move {
-            let end = call.await;
+            let end = Box::pin(call()).await;
             open.end(end.map(Into::into));
         });
         if let Some(running) = &mut running {
@@ -218,20 +232,39 @@ impl Shared {
         }
     }
 
-    fn push(&self, number: i32, End { text, floats, .. }: End) {
+    fn push(self: &Arc<Self>, number: i32, End { text, floats, .. }: End) {
         let mut ended = lock(&self.ended);
         let place = ended.numbers.len();
-        let is_first = place == 0;
         if let Some(floats) = floats {
             ended.floats.push((place, floats));
         }
         ended.numbers.push(number);
         ended.texts.push(text);
-        drop(ended);
-        if is_first {
-            // Fails only when the JavaScript thread is gone, and then nobody waits.
-            self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        if ended.is_woken {
+            return;
         }
+        let open = self.open.load(Ordering::Relaxed);
+        ended.is_woken = wake::is_due(place + 1, open) || place == 0 && !wake::before_sleep(self);
+        if ended.is_woken {
+            drop(ended);
+            self.wake();
+        }
+    }
+
+    /// Wakes the JavaScript thread if there is something to take for which it was not woken.
+    pub(super) fn wake_for_ended(&self) {
+        let mut ended = lock(&self.ended);
+        if ended.is_woken || ended.numbers.is_empty() {
+            return;
+        }
+        ended.is_woken = true;
+        drop(ended);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        // Fails only when the JavaScript thread is gone, and then nobody waits.
+        self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
     }
 }
 
@@ -270,6 +303,7 @@ impl Drop for Open {
         if !self.ended {
             self.deliver(Err(dropped()));
         }
+        self.shared.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -16,6 +16,7 @@ mod completions;
 mod functions;
 mod pool;
 mod simulation;
+mod wake;
 
 use napi_derive::module_init;
 
@@ -33,6 +34,7 @@ fn init() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS)
         .thread_name("openai-requests")
+        .on_thread_park(wake::going_to_sleep)
         .enable_all()
         .build();
     // Without threads to be had, napi's own runtime reports it at the first call.

@@ -176,9 +176,10 @@ impl Pool {
     ) {
         // The future owns what it uses: this object may be freed before it ends.
         let manager = self.manager.clone();
-        self.completions.run(number, cancellable, async move {
-            run(&manager, operation, argument, options.as_deref(), observed).await
-        });
+        self.completions
+            .run(number, cancellable, move || async move {
+                run(&manager, operation, argument, options.as_deref(), observed).await
+            });
     }
 
     /// Starts a call that passes a request on as it is: `head` is JSON, `body` its bytes. It ends as [`Pool::start`] says.
@@ -198,9 +199,10 @@ impl Pool {
             // Copied: the caller may write to it again.
             Either::B(bytes) => bytes.to_vec(),
         };
-        self.completions.run(number, cancellable, async move {
-            pass(&manager, &head, body, options.as_deref(), observed).await
-        });
+        self.completions
+            .run(number, cancellable, move || async move {
+                pass(&manager, &head, body, options.as_deref(), observed).await
+            });
     }
 }
 

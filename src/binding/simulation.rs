@@ -29,7 +29,7 @@ impl Simulation {
     #[napi]
     pub fn start(&self, completions: &Completions, number: i32, settings: String) {
         let simulator = self.simulator.clone();
-        completions.shared().run(number, false, async move {
+        completions.shared().run(number, false, move || async move {
             let running = start(&settings).await?;
             let port = running.address().port();
             match simulator.set(running) {
@@ -54,7 +54,7 @@ impl Simulation {
     #[napi]
     pub fn stop(&self, completions: &Completions, number: i32) {
         let simulator = self.simulator.clone();
-        completions.shared().run(number, false, async move {
+        completions.shared().run(number, false, move || async move {
             if let Some(simulator) = simulator.get() {
                 simulator.stop().await;
             }

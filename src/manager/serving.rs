@@ -1,6 +1,6 @@
 //! The attempts of one request: book, send, judge, settle; again or done.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{mem, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -111,8 +111,11 @@ impl Manager {
         loop {
             want.patience = max_wait.saturating_sub(trail.waited);
             let asked = Instant::now();
-            let room = trail.wanted.until_room(self.scheduler.admit(&want));
-            let admitted = match room.await {
+            let room = {
+                let room = pin!(self.scheduler.admit(&want));
+                trail.wanted.until_room(room).await
+            };
+            let admitted = match room {
                 Ok(permit) => self.may_spend(&call, permit).await,
                 Err(error) => Err(error),
             };

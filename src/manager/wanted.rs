@@ -1,6 +1,9 @@
 //! Requests that nobody wants any more before they are sent, because another one of their call has failed.
 
-use std::future::{Future, pending};
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+};
 
 use tokio::sync::watch;
 
@@ -30,7 +33,13 @@ impl GiveUp {
 
 impl Wanted {
     /// Waits for room for as long as the request is wanted.
-    pub(super) async fn until_room<T>(&self, room: impl Future<Output = Result<T>>) -> Result<T> {
+    ///
+    /// The future is pinned where it was made: a future that holds another one by value has room for it twice, and every call asks for
+    /// memory for that.
+    pub(super) async fn until_room<T>(
+        &self,
+        room: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
+    ) -> Result<T> {
         let Some(mut given_up) = self.0.clone() else {
             return room.await;
         };
