@@ -207,6 +207,10 @@ impl Carrier {
             for _ in 0..TURNS_OF_OTHERS {
                 yield_now().await;
             }
+            // What came meanwhile may have to wait for company in its turn: behind a booking alone it is the settlement of the same request.
+            if self.shared.linger(&self.model_group).is_some() {
+                continue;
+            }
             let Some(batch) = self.shared.next(&self.model_group) else {
                 break;
             };

@@ -149,6 +149,26 @@ async fn bookings_at_once_share_round_trips_and_one_alone_pays_one() {
 }
 
 #[tokio::test]
+async fn a_settlement_behind_a_booking_alone_goes_with_the_next_one() {
+    let server = Server::start(&[]);
+    let (store, direct) = (store_on(&server), connection(&target(&server), PATIENT));
+    // The script is known.
+    booked(&store, &ask(1, 10.0, &[0])).await;
+    let before = calls(&direct, "evalsha").await;
+    for _ in 0..10 {
+        let booking = booked(&store, &ask(1, 10.0, &[0])).await;
+        store.settle(Settlement::unsent(booking));
+        // Whoever carries it could do so now.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let trips = calls(&direct, "evalsha").await - before;
+    // A machine that stands still for 20 ms makes one more.
+    assert!(trips <= 13, "{trips} round trips");
+}
+
+#[tokio::test]
 async fn a_settlement_finds_its_way_after_the_scripts_were_flushed() {
     let server = Server::start(&[]);
     let (store, direct) = (store_on(&server), connection(&target(&server), PATIENT));
