@@ -5,9 +5,26 @@
 // thread forty times as long.
 
 const { readEnd } = require('./events.js')
+const { servedBy } = require('./served.js')
 
 /**
- * The end of a call for embeddings, and the embeddings where they are not in its text.
+ * The end of a call of the class for embeddings: how it was served, a line feed, and OpenAI's answer without the embeddings that are
+ * not in its text.
+ *
+ * @param {string | { text: string, floats: Float32Array }} told
+ */
+function readServedEmbeddings(told) {
+  const { text, floats } = typeof told === 'string' ? { text: told, floats: undefined } : told
+  const line = text.indexOf('\n')
+  const end = servedBy(text, line)
+  const { data, vectors } = JSON.parse(text.slice(line + 1))
+  if (floats !== undefined) data.data = embeddingsOf(floats, vectors)
+  end.data = data
+  return { end }
+}
+
+/**
+ * The end of a drop-in call for embeddings, and the embeddings where they are not in its text.
  *
  * @param {string | { text: string, floats: Float32Array }} told
  * @returns {{ end: any, embeddings: object[] | undefined }}
@@ -35,4 +52,4 @@ function numbersOf(view) {
   return numbers
 }
 
-module.exports = { readEmbeddings }
+module.exports = { readEmbeddings, readServedEmbeddings }

@@ -4,7 +4,7 @@
 const { ask, openPool, pass, run } = require('./pool.js')
 const { choice } = require('./drop-in.js')
 const { wrongArgument } = require('./errors.js')
-const { readAnswer } = require('./stream.js')
+const { readServed, withServed } = require('./served.js')
 
 // What only some programs use, or nobody before the first manager, is loaded where it is used: loading the package is a part of every start.
 
@@ -22,16 +22,16 @@ class RequestManager {
   }
 
   chat(params, options) {
-    return ask(this.#pool, 'chat', 'params', params, options ?? undefined, readAnswer, streamOrAnswer)
+    return ask(this.#pool, 'chat', 'params', params, options ?? undefined, readServed, streamOrAnswer)
   }
 
   embed(params, options) {
-    const { readEmbeddings } = require('./embeddings.js')
-    return ask(this.#pool, 'embed', 'params', params, options ?? undefined, readEmbeddings, withEmbeddings)
+    const { readServedEmbeddings } = require('./embeddings.js')
+    return ask(this.#pool, 'embed', 'params', params, options ?? undefined, readServedEmbeddings, answer)
   }
 
   responses(params, options) {
-    return ask(this.#pool, 'responses', 'params', params, options ?? undefined, readAnswer, streamOrAnswer)
+    return ask(this.#pool, 'responses', 'params', params, options ?? undefined, readServed, streamOrAnswer)
   }
 
   async request(path, body, options) {
@@ -116,14 +116,8 @@ function streamOrAnswer({ end, stream }) {
   return stream ?? withServed(end)
 }
 
-function withEmbeddings({ end, embeddings }) {
-  if (embeddings !== undefined) end.data.data = embeddings
+function answer({ end }) {
   return withServed(end)
-}
-
-/** OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's. */
-function withServed({ data, served }) {
-  return Object.defineProperty(data, 'served', { value: served })
 }
 
 module.exports = { RequestManager }

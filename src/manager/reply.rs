@@ -68,19 +68,23 @@ impl Reply {
         format!("[{}]", self.embeddings().join(","))
     }
 
-    /// The result of the class methods: OpenAI's answer and how it was served.
+    /// The result of the class methods: how it was served, and OpenAI's answer.
     pub fn to_class_result(&self) -> String {
-        self.class_result(&self.facts().to_json())
+        let mut told = self.told_first(&self.facts().to_json());
+        told.push_str(self.body_text());
+        told
     }
 
-    pub(super) fn class_result(&self, served: &str) -> String {
-        let mut json = String::with_capacity(self.body.len() + served.len() + 64);
-        let _ = write!(json, r#"{{"data":{},"served":{served}"#, self.body_text());
+    /// What stands before an answer: how it was served as JSON, beginning with the warnings where somebody listens, and a line feed. The
+    /// two apart, as few look at the first.
+    pub(super) fn told_first(&self, served: &str) -> String {
+        let mut told = String::with_capacity(self.body.len() + served.len() + 64);
+        told.push('{');
         if let Some(warnings) = &self.warnings {
-            let _ = write!(json, r#","warnings":{}"#, warnings_json(warnings));
+            let _ = write!(told, r#""warnings":{},"#, warnings_json(warnings));
         }
-        json.push('}');
-        json
+        let _ = writeln!(told, r#""served":{served}}}"#);
+        told
     }
 
     /// The answer as it came, for those who read it themselves: its head as JSON, a line feed, and its body; in base64 where that is no
@@ -166,7 +170,7 @@ impl Reply {
         placed.into_iter().map(|(_, item)| item).collect()
     }
 
-    fn body_text(&self) -> &str {
+    pub(super) fn body_text(&self) -> &str {
         // A reply's body was parsed as JSON, so it is UTF-8.
         std::str::from_utf8(&self.body).unwrap_or("null")
     }

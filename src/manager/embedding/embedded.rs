@@ -1,6 +1,6 @@
 //! Served embeddings, and what goes back to JavaScript: a text, and beside it the numbers.
 
-use std::{ops::Range, time::Duration};
+use std::{fmt::Write, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -28,11 +28,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// The result of the class method: OpenAI's answer and how it was served.
+    /// The result of the class method: how it was served, and OpenAI's answer.
     pub fn into_class_result(self) -> End {
         let reply = self.reply();
-        let json = reply.class_result(&self.served(&reply).to_string());
-        self.end(json)
+        let mut told = reply.told_first(&self.served(&reply).to_string());
+        let _ = write!(told, r#"{{"data":{}}}"#, reply.body_text());
+        self.end(told)
     }
 
     /// The result of `createEmbeddings`, without the text, which JavaScript has.
@@ -99,7 +100,7 @@ impl Embedded {
         })
     }
 
-    /// Adds where the numbers belong; `json` is an object.
+    /// Adds where the numbers belong; `json` ends with an object that has fields.
     fn end(self, mut json: String) -> End {
         let Whole::Floats {
             dimensions, floats, ..
