@@ -198,3 +198,24 @@ test('options of a call are checked as well', async () => {
     await assert.rejects(manager.chat(bad), { code: 'ERR_ARGUMENT', message })
   }
 })
+
+test('what the caller’s own getters throw is a rejection as well', async () => {
+  const manager = new api.RequestManager({ accounts: { a: 'k' } })
+  const thrown = new Error('boom')
+  const options = {
+    get signal() {
+      throw thrown
+    },
+  }
+  const params = {
+    get model() {
+      throw thrown
+    },
+  }
+  for (const method of ['chat', 'embed', 'responses']) {
+    const withOptions = manager[method]({ model: 'm', messages: [], input: 'a' }, options)
+    await assert.rejects(withOptions, thrown)
+    const withParams = manager[method](params)
+    await assert.rejects(withParams, { code: 'ERR_ARGUMENT', cause: thrown })
+  }
+})

@@ -294,11 +294,43 @@ test('what calls share is counted once', async (t) => {
   await Promise.all(calls)
   const requests = telemetry.requests()
   assert.deepEqual(requests.map(({ attempts }) => attempts.length).toSorted(), [0, 1])
+  // Both say how they were served.
+  assert.deepEqual(
+    requests.map(({ span }) => [
+      span.attributes['openai_request_manager.account'],
+      span.attributes['openai_request_manager.attempts'],
+    ]),
+    [
+      ['a', 1],
+      ['a', 1],
+    ],
+  )
   assert.equal(requests.filter(({ span }) => 'openai_request_manager.cost_usd' in span.attributes).length, 1)
   const { points } = await telemetry.points('gen_ai.client.token.usage')
   assert.deepEqual(
     points.map(({ value }) => value.sum),
     [9, 3],
+  )
+})
+
+test('of embeddings that went together each tells its share', async (t) => {
+  const telemetry = registered(t)
+  const { config } = await serve(t, ({ body }) => ({ body: embeddings(body) }))
+  const manager = new RequestManager({ ...config, batchWindowMs: 3_600_000 })
+  // As many as one request holds, each of one token: it leaves at once.
+  const all = texts(2048).map((text) => text.slice(-3))
+  const calls = [all.slice(0, 1), all.slice(1)].map((input) =>
+    manager.embed({ model: 'text-embedding-3-small', input, encoding_format: 'float32' }),
+  )
+  await Promise.all(calls)
+  assert.deepEqual(
+    telemetry.requests().map(({ span }) => span.attributes['openai_request_manager.account']),
+    ['a', 'a'],
+  )
+  const { points } = await telemetry.points('gen_ai.client.token.usage')
+  assert.deepEqual(
+    points.map(({ value }) => [value.count, value.sum]),
+    [[2, 2048]],
   )
 })
 

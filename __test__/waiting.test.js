@@ -7,6 +7,7 @@ const { getEventListeners } = require('node:events')
 const { test } = require('node:test')
 const { RequestManager } = require('..')
 const { startSimulator } = require('../simulator.js')
+const { startHolding } = require('./support/holding.js')
 const { startServer } = require('./support/server.js')
 
 const CHAT = { model: 'gpt-6-luna', messages: [{ role: 'user', content: 'Hi' }] }
@@ -119,6 +120,19 @@ test('a signal that is aborted already sends nothing', async (t) => {
   assert.equal(server.received.length, 1)
 })
 
+test('an abort while the request is written as JSON is none too early', async (t) => {
+  const server = await startHolding(t)
+  const manager = new RequestManager({ accounts: { a: 'k' }, baseURL: server.baseURL })
+  const controller = new AbortController()
+  const messages = {
+    toJSON() {
+      controller.abort()
+      return CHAT.messages
+    },
+  }
+  await assert.rejects(manager.chat({ ...CHAT, messages }, { signal: controller.signal }), { name: 'AbortError' })
+})
+
 test('no account has more requests in flight than it allows', async (t) => {
   /** Those that are in flight; answered when three are there, and another one had the time to come. */
   const held = []
@@ -138,6 +152,17 @@ test('no account has more requests in flight than it allows', async (t) => {
   const manager = new RequestManager({ accounts: [account], baseURL: `http://127.0.0.1:${server.address().port}` })
   await Promise.all(Array.from({ length: 99 }, () => manager.chat(CHAT)))
   assert.equal(most, 3)
+})
+
+test('one of many open calls that ends is told at once', async (t) => {
+  const server = await startHolding(t)
+  const manager = new RequestManager({ accounts: { a: 'k' }, baseURL: server.baseURL })
+  const calls = Array.from({ length: 30 }, () => manager.chat(CHAT))
+  const received = await server.arrived(30)
+  received[7].answer()
+  await Promise.race(calls)
+  for (const { answer } of received) answer()
+  await Promise.all(calls)
 })
 
 test('close waits for what is in flight and refuses what comes after', async (t) => {

@@ -51,7 +51,7 @@ function close(number) {
  * @param {(told: any, signal?: AbortSignal) => any} [read]
  * @returns {Promise<any>}
  */
-async function call(start, signal, read = asTold) {
+async function call(start, signal, read = asItIs) {
   signal?.throwIfAborted()
   do {
     lastNumber = (lastNumber % MOST_CALLS) + 1
@@ -74,8 +74,8 @@ async function call(start, signal, read = asTold) {
   return read(told, signal)
 }
 
-function asTold(told) {
-  return told
+function asItIs(value) {
+  return value
 }
 
 async function abortable(number, end, signal) {
@@ -86,6 +86,8 @@ async function abortable(number, end, signal) {
       reject(new Aborted())
     }
     signal.addEventListener('abort', onAbort, { once: true })
+    // While the argument was written as JSON, code of the caller's could run.
+    if (signal.aborted) onAbort()
   })
   try {
     return await Promise.race([end, aborted])
@@ -107,4 +109,4 @@ class Failure {
 /** Tells an abort from a failure, whatever value the signal's reason is. */
 class Aborted {}
 
-module.exports = { binding, completions, reserved, call }
+module.exports = { asItIs, binding, completions, reserved, call }

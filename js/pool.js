@@ -3,7 +3,7 @@
 
 // A native pool, and calls on it.
 
-const { binding, completions, call } = require('./calls.js')
+const { asItIs, binding, completions, call } = require('./calls.js')
 const { fromJson, wrongArgument } = require('./errors.js')
 const { isObserved } = require('./events.js')
 const { redisTarget } = require('./redis-source.js')
@@ -73,9 +73,9 @@ function run(pool, operation, argumentName, argument, options, read) {
  *
  * @param {(read: any) => any} [give] makes of what `read` has made what the call resolves to
  */
-function ask(pool, operation, argumentName, argument, options, read, give = asRead) {
-  return traced(pool, { operation, params: argument }, options?.signal, (look) =>
-    run(pool, operation, argumentName, argument, options, (told, signal) => give(look(read(told, signal)))),
+function ask(pool, operation, argumentName, argument, options, read, give = asItIs) {
+  return traced(pool, { operation, params: argument }, options, (noteEnd) =>
+    run(pool, operation, argumentName, argument, options, (told, signal) => give(noteEnd(read(told, signal)))),
   )
 }
 
@@ -93,24 +93,25 @@ function pass(pool, request, body, options) {
     const bytes = typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     pool.pass(number, toJson('request', request), bytes, optionsJson, cancellable, observed)
   }
-  return traced(pool, { head: request, body }, options?.signal, (look) =>
-    start(options, (told, signal) => look(readPassed(told, signal)), send),
+  return traced(pool, { head: request, body }, options, (noteEnd) =>
+    start(options, (told, signal) => noteEnd(readPassed(told, signal)), send),
   )
 }
 
-function asRead(read) {
-  return read
-}
-
-/** Starts a call; nothing on the way of one without options throws, so that what is wrong becomes a rejection. */
+/** Starts a call; what is wrong becomes a rejection. */
 function start(options, read, begin) {
   const observed = isObserved() || isTraced()
-  if (options !== undefined) return startWith(options, read, begin, observed)
-  return call((number) => begin(number, null, false, observed), undefined, read)
+  if (options === undefined) return call((number) => begin(number, null, false, observed), undefined, read)
+  try {
+    const { json, signal } = written(options)
+    return call((number) => begin(number, json, signal !== undefined, observed), signal, read)
+  } catch (error) {
+    return Promise.reject(error)
+  }
 }
 
-/** Starts a call with its options: JSON for the native side, but for `signal`; a `deadline` as Unix milliseconds. */
-async function startWith(options, read, begin, observed) {
+/** The options of a call: JSON for the native side, with a `deadline` as Unix milliseconds, and beside it the `signal`. */
+function written(options) {
   if (typeof options !== 'object' || options === null) {
     throw wrongArgument(`\`options\` must be an object, got ${typeof options}`)
   }
@@ -124,8 +125,7 @@ async function startWith(options, read, begin, observed) {
     const { momentOf } = require('./moments.js')
     rest.deadline = Number.isFinite(deadline) ? deadline : momentOf('options.deadline', deadline)
   }
-  const optionsJson = toJson('options', rest)
-  return call((number) => begin(number, optionsJson, signal !== undefined, observed), signal, read)
+  return { json: toJson('options', rest), signal }
 }
 
 function toJson(name, value) {

@@ -19,13 +19,42 @@ const HELD = Symbol('how it was served')
 const whenRead = {
   /** @this {any} */
   get() {
-    const held = this[HELD]
-    if (held.text !== undefined) {
-      held.served = JSON.parse(held.text).served
-      held.text = undefined
-    }
-    return held.served
+    return this[HELD]?.read()
   },
+}
+
+/** How an answer was served, as the text that says it, until somebody reads it. */
+class Held {
+  #text
+  #served
+
+  /** @param {string} text */
+  constructor(text) {
+    this.#text = text
+  }
+
+  read() {
+    if (this.#text !== undefined) {
+      this.#served = JSON.parse(this.#text).served
+      this.#text = undefined
+    }
+    return this.#served
+  }
+}
+
+/** The end of a call of the class: OpenAI's answer, and how it was served. */
+class AnswerEnd {
+  data
+  held
+
+  /** @param {Held} held */
+  constructor(held) {
+    this.held = held
+  }
+
+  get served() {
+    return this.held.read()
+  }
 }
 
 /**
@@ -45,23 +74,23 @@ function readServed(told, signal) {
 /**
  * How a call was served, of a text that says so before a line feed.
  *
- * @returns {{ data: any, served?: object, servedText?: string }} to be completed by OpenAI's answer
+ * @returns {{ data: any, served: any }} to be completed by OpenAI's answer
  */
 function servedBy(text, line) {
   const head = text.slice(0, line)
   const isForLater = !head.startsWith(OBSERVED) && text.length <= MOST_KEPT
-  return isForLater ? { data: undefined, servedText: head } : { data: undefined, ...readEnd(head) }
+  return isForLater ? new AnswerEnd(new Held(head)) : { data: undefined, ...readEnd(head) }
 }
 
 /**
  * OpenAI's answer; `served` is not listed, so that what is serialized is OpenAI's.
  *
- * @param {{ data: any, served?: object, servedText?: string }} end
+ * @param {{ data: any, served: any } | AnswerEnd} end
  */
-function withServed({ data, served, servedText }) {
-  if (servedText === undefined) return Object.defineProperty(data, 'served', { value: served })
-  Object.defineProperty(data, HELD, { value: { text: servedText, served: undefined } })
-  return Object.defineProperty(data, 'served', whenRead)
+function withServed(end) {
+  if (!(end instanceof AnswerEnd)) return Object.defineProperty(end.data, 'served', { value: end.served })
+  Object.defineProperty(end.data, HELD, { value: end.held })
+  return Object.defineProperty(end.data, 'served', whenRead)
 }
 
 module.exports = { readServed, servedBy, withServed }

@@ -5,6 +5,8 @@
 // https://github.com/open-telemetry/semantic-conventions/blob/v1.41.0/docs/gen-ai/README.md, the last version before the conventions for
 // generative AI got a repository of their own; ours begin with `openai_request_manager.`. What a prompt or an answer says is not told.
 
+const { asItIs } = require('./calls.js')
+
 /**
  * Where all copies of the API package of major version 1 keep what the application has registered. As long as nothing is there, whatever
  * the package made would go nowhere, so it need not be loaded: that takes 8 ms, and a look takes nothing. An application without
@@ -31,9 +33,9 @@ function load() {
     return null
   }
   const { TracedCall } = require('./telemetry-call.js')
-  return (pool, request, signal) => {
+  return (pool, request, options) => {
     try {
-      return new TracedCall(api, pool, request, signal)
+      return new TracedCall(api, pool, request, options?.signal)
     } catch (error) {
       // What an application has registered can throw, and must not keep a request from being served.
       api.diag.error('openai-request-manager: a request has no telemetry', error)
@@ -52,11 +54,11 @@ function isTraced() {
  *
  * @param {any} pool
  * @param {{ operation: string, params: any } | { head: any, body: any }} request as the native side gets it
- * @param {AbortSignal | null | undefined} signal
- * @param {(look: (answered: any) => any) => Promise<any>} serve has `look` see the end of the call, as read
+ * @param {Record<string, any> | undefined} options of the call
+ * @param {(noteEnd: (answered: any) => any) => Promise<any>} serve has `noteEnd` see the end of the call, as read
  */
-function traced(pool, request, signal, serve) {
-  const call = inUse()?.(pool, request, signal)
+function traced(pool, request, options, serve) {
+  const call = inUse()?.(pool, request, options)
   if (call === undefined) return serve(asItIs)
   let answered
   const ending = serve((read) => {
@@ -69,10 +71,6 @@ function traced(pool, request, signal, serve) {
     (error) => call.over(error),
   )
   return ending
-}
-
-function asItIs(answered) {
-  return answered
 }
 
 module.exports = { isTraced, traced }

@@ -17,6 +17,8 @@ run('npx', ['biome', 'ci'])
 run('npx', ['tsc', '--project', '__test__/tsconfig.json'])
 run('npx', ['tsc', '--project', 'js/tsconfig.json'])
 run('cargo', ['clippy', '--all-targets', ...target, '--', '-D', 'warnings'])
+// As the addon is built; Rust tests bring an allocator of their own.
+run('cargo', ['clippy', '--lib', '--features', 'mimalloc', ...target, '--', '-D', 'warnings'])
 run('cargo', ['test', ...target])
 // The server of `npm run bench` is a crate of its own.
 const server = ['--manifest-path', path.join('benches', 'server', 'Cargo.toml')]

@@ -18,7 +18,7 @@ use napi::{
 use napi_derive::napi;
 use tokio::task::AbortHandle;
 
-use super::wake;
+use super::wake::{self, Waiting};
 use crate::{
     error::{self, Code, Error},
     manager::{End, Streaming, error_json},
@@ -240,29 +240,26 @@ impl Shared {
         }
         ended.numbers.push(number);
         ended.texts.push(text);
-        if ended.is_woken {
-            return;
-        }
         let open = self.open.load(Ordering::Relaxed);
-        ended.is_woken = wake::is_due(place + 1, open) || place == 0 && !wake::before_sleep(self);
-        if ended.is_woken {
-            drop(ended);
-            self.wake();
+        let (is_woken, is_due) = (ended.is_woken, wake::is_due(place + 1, open));
+        drop(ended);
+        match (is_woken, is_due) {
+            (true, _) => {}
+            (false, true) => self.wake(),
+            (false, false) => wake::soon(self),
         }
+        wake::one_more_ended();
     }
+}
 
-    /// Wakes the JavaScript thread if there is something to take for which it was not woken.
-    pub(super) fn wake_for_ended(&self) {
+impl wake::Waiting for Shared {
+    fn wake(&self) {
         let mut ended = lock(&self.ended);
         if ended.is_woken || ended.numbers.is_empty() {
             return;
         }
         ended.is_woken = true;
         drop(ended);
-        self.wake();
-    }
-
-    fn wake(&self) {
         // Fails only when the JavaScript thread is gone, and then nobody waits.
         self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
     }

@@ -1,9 +1,9 @@
 //! The boundary to JavaScript. Converts, decides nothing.
 //!
 //! Requests come in as JSON text with a number; their ends go back through one [`Completions`] queue for each JavaScript thread,
-//! which wakes that thread once for all that is ready. A promise of napi's own would need a threadsafe function each.
+//! which wakes that thread for many at a time ([`wake`]). A promise of napi's own would need a threadsafe function each.
 //!
-//! No state is global: a worker thread that ends takes away only what it made. The tokio runtime is napi's, shared by all
+//! No state is global but who is to be woken: a worker thread that ends takes away only what it made. The tokio runtime is napi's, shared by all
 //! threads of the process. What runs on it holds `Arc`s of its own, never a borrow of a JavaScript object, which may be
 //! freed while the process exits.
 

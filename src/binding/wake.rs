@@ -8,42 +8,100 @@ use std::{
     sync::Arc,
 };
 
-use super::completions::Shared;
-
 /// So many parts of the open calls are delivered one after the other, each while the next one is under way. With one, half of the time
 /// one of the threads was idle at four calls at a time; with many, nothing is gathered.
 const PARTS: usize = 4;
 
+/// So many ends are worth a wake-up, however many calls are open: they are read in less than a millisecond.
+const MOST: usize = 64;
+
+/// Whoever waits for ends of calls.
+pub(super) trait Waiting {
+    /// Wakes it if there is something to take for which it was not woken.
+    fn wake(&self);
+}
+
 thread_local! {
-    /// Whether this thread tells before it goes to sleep. A thread that has done so once will do so again.
+    /// Whether this thread tells before it goes to sleep. One that has done so once will do so again: all that would keep a worker from it
+    /// for good is `block_in_place`, which nothing here uses.
     static TELLS: Cell<bool> = const { Cell::new(false) };
-    static WAITING: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
+    /// Who is to be woken, each once.
+    static WAITING: RefCell<Vec<Arc<dyn Waiting>>> = const { RefCell::new(Vec::new()) };
+    /// How many calls have ended since somebody waits.
+    static ENDED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Whether as many calls have ended as are worth a wake-up, of those that were open.
 pub(super) fn is_due(ended: usize, open: usize) -> bool {
-    ended * PARTS >= open
+    ended >= MOST || ended * PARTS >= open
 }
 
-/// Has this thread wake another one before it goes to sleep. `false` where it cannot be relied on to do that.
-pub(super) fn before_sleep(shared: &Arc<Shared>) -> bool {
-    if TELLS.get() {
-        WAITING.with_borrow_mut(|waiting| waiting.push(shared.clone()));
+/// Has somebody woken before this thread goes to sleep, or at once where it does not tell.
+pub(super) fn soon(who: &Arc<impl Waiting + 'static>) {
+    if !TELLS.get() {
+        return who.wake();
     }
-    TELLS.get()
+    WAITING.with_borrow_mut(|waiting| {
+        let is_known =
+            |known: &Arc<dyn Waiting>| Arc::as_ptr(known).addr() == Arc::as_ptr(who).addr();
+        if !waiting.iter().any(is_known) {
+            waiting.push(who.clone());
+        }
+    });
+}
+
+/// A call has ended on this thread. One that is always busy, for whomever, keeps nobody waiting for long.
+pub(super) fn one_more_ended() {
+    if WAITING.with_borrow(Vec::is_empty) {
+        return;
+    }
+    ENDED.set(ENDED.get() + 1);
+    if ENDED.get() >= MOST {
+        wake_all();
+    }
 }
 
 /// What a worker does before it goes to sleep.
 pub(super) fn going_to_sleep() {
     TELLS.set(true);
-    for shared in WAITING.take() {
-        shared.wake_for_ended();
+    wake_all();
+}
+
+fn wake_all() {
+    ENDED.set(0);
+    for waiting in WAITING.take() {
+        waiting.wake();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+    };
+
     use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Waiting for Woken {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Woken {
+        fn times(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    /// On a thread of its own, as what is tested is each thread's.
+    fn on_a_thread(test: impl FnOnce() + Send) {
+        thread::scope(|scope| scope.spawn(test).join()).expect("a test that holds");
+    }
 
     #[test]
     fn few_open_calls_are_delivered_at_once_and_many_in_parts() {
@@ -52,5 +110,48 @@ mod tests {
         assert!(!is_due(1, 5));
         assert!(!is_due(15, 64));
         assert!(is_due(16, 64));
+        assert!(!is_due(63, 10_000));
+        assert!(is_due(64, 10_000));
+    }
+
+    #[test]
+    fn a_thread_that_never_told_wakes_at_once() {
+        on_a_thread(|| {
+            let woken = Arc::new(Woken::default());
+            soon(&woken);
+            assert_eq!(woken.times(), 1);
+        });
+    }
+
+    #[test]
+    fn a_thread_that_tells_wakes_each_once_before_it_sleeps() {
+        on_a_thread(|| {
+            going_to_sleep();
+            let both = [Arc::new(Woken::default()), Arc::new(Woken::default())];
+            for woken in both.iter().chain(&both) {
+                soon(woken);
+                one_more_ended();
+            }
+            assert_eq!(both.each_ref().map(|woken| woken.times()), [0, 0]);
+            going_to_sleep();
+            assert_eq!(both.each_ref().map(|woken| woken.times()), [1, 1]);
+            going_to_sleep();
+            assert_eq!(both.each_ref().map(|woken| woken.times()), [1, 1]);
+        });
+    }
+
+    #[test]
+    fn a_thread_that_never_sleeps_wakes_after_the_ends_of_others() {
+        on_a_thread(|| {
+            going_to_sleep();
+            let woken = Arc::new(Woken::default());
+            soon(&woken);
+            for _ in 1..MOST {
+                one_more_ended();
+            }
+            assert_eq!(woken.times(), 0);
+            one_more_ended();
+            assert_eq!(woken.times(), 1);
+        });
     }
 }

@@ -38,7 +38,7 @@ impl Wanted {
     /// memory for that.
     pub(super) async fn until_room<T>(
         &self,
-        room: Pin<&mut (impl Future<Output = Result<T>> + ?Sized)>,
+        room: Pin<&mut impl Future<Output = Result<T>>>,
     ) -> Result<T> {
         let Some(mut given_up) = self.0.clone() else {
             return room.await;
