@@ -20,30 +20,34 @@ pub(super) struct Longest {
 }
 
 impl Longest {
-    /// Encodes a window, or says that it takes too many guesses.
+    /// Encodes the window of so many bytes at the beginning of a text, or says that it takes too many guesses.
     ///
     /// The tokens so far are those of the text so far, as each goes with its neighbour; there are no others. So where all that
     /// can follow has been tried in vain, the last one is wrong, and coming to that place again is no use.
     pub(super) fn encode(
         &mut self,
-        window: &[u8],
+        text: &[u8],
+        size: usize,
         vocabulary: &Vocabulary,
         tokens: &mut Vec<Token>,
     ) -> bool {
         tokens.clear();
         self.dead.clear();
-        self.dead.resize(window.len() / 64 + 1, 0);
-        let allowed = window.len() * GUESSES_PER_BYTE + GUESSES;
+        self.dead.resize(size / 64 + 1, 0);
+        let allowed = size * GUESSES_PER_BYTE + GUESSES;
         let mut guesses = 0;
         let mut at = 0;
         // Longer ones have been tried at this place.
         let mut at_most = usize::MAX;
-        while at < window.len() {
-            let prefix = Prefix::new(window, at);
-            let found = vocabulary.lengths(prefix).at_most(at_most).find_map(|len| {
-                guesses += 1 + len / LONG;
-                Some((vocabulary.rank(prefix, len)?, len))
-            });
+        while at < size {
+            let prefix = Prefix::new(text, at);
+            let found = vocabulary
+                .lengths(prefix)
+                .at_most(at_most.min(size - at))
+                .find_map(|len| {
+                    guesses += 1 + len / LONG;
+                    Some((vocabulary.rank(prefix, len)?, len))
+                });
             if guesses > allowed {
                 return false;
             }

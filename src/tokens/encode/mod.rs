@@ -64,17 +64,18 @@ impl Encoder {
         {
             1
         } else {
-            self.count_in_windows(&text[start..end], windows::SIZE)
+            self.count_in_windows(&text[start..], end - start, windows::SIZE)
         }
     }
 
-    /// Leaves the tokens of a window in `self.tokens`.
-    fn encode(&mut self, window: &[u8]) {
+    /// Leaves the tokens of the window of so many bytes at the beginning of `text` in `self.tokens`. What is behind it is there
+    /// because many bytes are faster to read than few.
+    fn encode(&mut self, text: &[u8], size: usize) {
         let (vocabulary, tokens) = (self.vocabulary, &mut self.tokens);
         // A piece goes on as it has begun.
-        self.is_hopeless = self.is_hopeless || !self.longest.encode(window, vocabulary, tokens);
+        self.is_hopeless = self.is_hopeless || !self.longest.encode(text, size, vocabulary, tokens);
         if self.is_hopeless {
-            self.merging.encode(window, vocabulary, tokens);
+            self.merging.encode(&text[..size], vocabulary, tokens);
         }
     }
 }

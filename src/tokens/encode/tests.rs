@@ -88,13 +88,13 @@ impl Reference {
         assert_eq!(ranks(&encoder), expected, "by merging: {shown}");
         if encoder
             .longest
-            .encode(piece, self.ours, &mut encoder.tokens)
+            .encode(piece, piece.len(), self.ours, &mut encoder.tokens)
         {
             assert_eq!(ranks(&encoder), expected, "by the longest: {shown}");
         }
         for size in [SMALL, windows::SIZE] {
             assert_eq!(
-                encoder.count_in_windows(piece, size),
+                encoder.count_in_windows(piece, piece.len(), size),
                 expected.len(),
                 "{size}: {shown}"
             );
@@ -210,9 +210,16 @@ fn windows_that_do_not_go_together_are_done_again_as_larger_ones() {
         for lead in 0..5 {
             let piece = "x".repeat(lead) + &" ".repeat(3_000);
             let piece = piece.as_bytes();
-            met += usize::from(encoder.count_in_windows_of(piece, SMALL).is_none());
+            met += usize::from(
+                encoder
+                    .count_in_windows_of(piece, piece.len(), SMALL)
+                    .is_none(),
+            );
             let expected = reference.merge(piece).len();
-            assert_eq!(encoder.count_in_windows(piece, SMALL), expected);
+            assert_eq!(
+                encoder.count_in_windows(piece, piece.len(), SMALL),
+                expected
+            );
         }
     }
     assert!(met > 0);

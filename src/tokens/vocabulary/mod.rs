@@ -21,8 +21,10 @@ pub(super) struct Vocabulary {
     medium: Keys<16>,
     long: Long,
     merges: Merges,
-    /// For each hash of a token's beginning the lengths of the tokens that begin so.
+    /// For each hash of a token's beginning the lengths of the tokens that begin so, up to [`MEDIUM`]. Bit 0 is for all above.
     lengths: &'static [[u8; 2]],
+    /// For each hash of a long token's beginning the lengths of the tokens that begin so, from [`hash::LONG_PREFIX`] on.
+    long_lengths: &'static [[u8; 4]],
     bytes: &'static [u8],
 }
 
@@ -82,6 +84,7 @@ impl Vocabulary {
                 last_parts: sections.next().as_chunks().0,
             },
             lengths: sections.next().as_chunks().0,
+            long_lengths: sections.next().as_chunks().0,
             bytes: sections.next(),
         }
     }
@@ -119,9 +122,14 @@ impl Vocabulary {
     /// The lengths that tokens have with which `text` may begin.
     #[inline]
     pub(super) fn lengths(&self, text: Prefix<'_>) -> Lengths {
-        let of_longer = |prefix| self.lengths[hash::prefix(prefix, self.lengths.len())];
-        let longer = text.first().map_or([0; 2], of_longer);
-        Lengths::up_to(text.len(), u16::from_le_bytes(longer))
+        let medium = self.lengths[hash::prefix(text.first(), self.lengths.len())];
+        let medium = u16::from_le_bytes(medium);
+        let lengths = Lengths::medium(medium & !1);
+        if medium & 1 == 0 {
+            return lengths;
+        }
+        let long = self.long_lengths[hash::long_prefix(text.head(), self.long_lengths.len())];
+        lengths.and_long(u32::from_le_bytes(long))
     }
 
     /// The token that a byte is.
@@ -210,7 +218,7 @@ struct Sections {
 }
 
 impl Sections {
-    const COUNT: usize = 15;
+    const COUNT: usize = 16;
 
     const fn next(&mut self) -> &'static [u8] {
         let Some((length, lengths)) = self.lengths.split_first_chunk() else {
