@@ -63,11 +63,18 @@ impl Longest {
             };
             let end = at + len;
             let is_dead = self.dead[end / 64] >> (end % 64) & 1 == 1;
-            let goes_with = |last: &Token| neighbours::can_be(last.rank, rank, vocabulary);
+            let goes_with = |last: &Token| {
+                if last.is_longest {
+                    neighbours::can_be_behind_longest(last.rank, rank, vocabulary)
+                } else {
+                    neighbours::can_be(last.rank, rank, vocabulary)
+                }
+            };
             if !is_dead && tokens.last().is_none_or(goes_with) {
                 tokens.push(Token {
                     rank,
                     len: len as u32,
+                    is_longest: at_most == usize::MAX,
                 });
                 at = end;
                 at_most = usize::MAX;

@@ -28,6 +28,8 @@ use merging::Merging;
 struct Token {
     rank: Rank,
     len: u32,
+    /// No longer token begins at its place in the window. It may be so where this is `false`.
+    is_longest: bool,
 }
 
 /// Counts the tokens of pieces. It keeps its memory from piece to piece.

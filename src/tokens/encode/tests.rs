@@ -185,6 +185,12 @@ fn tokens_are_neighbours_exactly_if_their_text_is_encoded_as_them() {
             let expected = reference.merge(&text) == [left_rank, right_rank];
             let actual = neighbours::can_be(left_rank, right_rank, reference.ours);
             assert_eq!(actual, expected, "{:?}", String::from_utf8_lossy(&text));
+            let is_token = |len: usize| reference.ranks.contains_key(&text[..len]);
+            if !(left.len() + 1..=text.len()).any(is_token) {
+                let actual =
+                    neighbours::can_be_behind_longest(left_rank, right_rank, reference.ours);
+                assert_eq!(actual, expected, "{:?}", String::from_utf8_lossy(&text));
+            }
             *(if actual { &mut can_be } else { &mut cannot }) += 1;
         };
         for _ in 0..20_000 {
