@@ -82,7 +82,7 @@ pub(crate) fn long_prefix(prefix: u128, places: usize) -> usize {
 
 /// The upper half of a number, taken as a fraction of `size`.
 #[inline]
-fn scale(number: u64, size: usize) -> usize {
+pub(crate) fn scale(number: u64, size: usize) -> usize {
     (((number >> 32) * size as u64) >> 32) as usize
 }
 

@@ -17,6 +17,8 @@ const NO_RANK: [u8; 4] = Rank::MAX.to_le_bytes();
 /// The tokens of an encoding: which bytes are one, and which two merge into which.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
+    /// One of [`Vocabulary::COUNT`].
+    pub(super) number: usize,
     short: Keys<8>,
     medium: Keys<16>,
     long: Long,
@@ -57,19 +59,22 @@ struct Merges {
 }
 
 pub(super) static CL100K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/cl100k_base")));
+    Vocabulary::read(0, include_bytes!(concat!(env!("OUT_DIR"), "/cl100k_base")));
 pub(super) static O200K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/o200k_base")));
+    Vocabulary::read(1, include_bytes!(concat!(env!("OUT_DIR"), "/o200k_base")));
 pub(super) static P50K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/p50k_base")));
+    Vocabulary::read(2, include_bytes!(concat!(env!("OUT_DIR"), "/p50k_base")));
 pub(super) static R50K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/r50k_base")));
+    Vocabulary::read(3, include_bytes!(concat!(env!("OUT_DIR"), "/r50k_base")));
 
 impl Vocabulary {
-    const fn read(table: &'static [u8]) -> Self {
+    pub(super) const COUNT: usize = 4;
+
+    const fn read(number: usize, table: &'static [u8]) -> Self {
         let (lengths, rest) = table.split_at(4 * Sections::COUNT);
         let mut sections = Sections { lengths, rest };
         Self {
+            number,
             short: Keys::read(&mut sections),
             medium: Keys::read(&mut sections),
             long: Long {

@@ -57,7 +57,7 @@ impl<'a> Prefix<'a> {
 
     /// The first `len` bytes with their length, at most [`super::hash::MEDIUM`].
     #[inline]
-    pub(super) fn medium(&self, len: usize) -> u128 {
+    pub(in crate::tokens) fn medium(&self, len: usize) -> u128 {
         let bytes = self.head & ((1 << (8 * len)) - 1);
         bytes | ((len as u128) << 120)
     }
