@@ -3,23 +3,31 @@
 use super::{Token, neighbours};
 use crate::tokens::vocabulary::{Prefix, Vocabulary};
 
-/// The guesses allowed are so many for each byte. Ordinary text needs about one; where tokens are so short that it takes more,
-/// merging is as fast.
-const GUESSES_PER_BYTE: usize = 2;
+/// The guesses allowed are so many for four bytes. Ordinary text needs from two to four; where tokens are so short that it takes
+/// more, merging is faster.
+const GUESSES_PER_FOUR_BYTES: usize = 5;
 
 /// Guesses allowed in addition, so that a piece of usual length has enough of them however they are spread.
-const GUESSES: usize = 256;
+const GUESSES: usize = 1280;
 
 /// A guess of so many bytes takes as much time as a short one once more.
-const LONG: usize = 8;
+const LONG: usize = 16;
 
-/// Places of a window, one bit each, from which nothing leads to its end.
+/// Guesses the tokens of a piece, window by window.
 #[derive(Debug, Default)]
 pub(super) struct Longest {
+    /// Places of a window, one bit each, from which nothing leads to its end.
     dead: Vec<u64>,
+    /// The guesses left. What one window does not need is there for the next.
+    guesses: usize,
 }
 
 impl Longest {
+    /// Begins with another piece.
+    pub(super) fn begin(&mut self) {
+        self.guesses = GUESSES;
+    }
+
     /// Encodes the window of so many bytes at the beginning of a text, or says that it takes too many guesses.
     ///
     /// The tokens so far are those of the text so far, as each goes with its neighbour; there are no others. So where all that
@@ -34,8 +42,7 @@ impl Longest {
         tokens.clear();
         self.dead.clear();
         self.dead.resize(size / 64 + 1, 0);
-        let allowed = size * GUESSES_PER_BYTE + GUESSES;
-        let mut guesses = 0;
+        let mut guesses = self.guesses + size * GUESSES_PER_FOUR_BYTES / 4;
         let mut at = 0;
         // Longer ones have been tried at this place.
         let mut at_most = usize::MAX;
@@ -45,10 +52,10 @@ impl Longest {
                 .lengths(prefix)
                 .at_most(at_most.min(size - at))
                 .find_map(|len| {
-                    guesses += 1 + len / LONG;
+                    guesses = guesses.saturating_sub(1 + len / LONG);
                     Some((vocabulary.rank(prefix, len)?, len))
                 });
-            if guesses > allowed {
+            if guesses == 0 {
                 return false;
             }
             let Some((rank, len)) = found else {
@@ -82,6 +89,7 @@ impl Longest {
                 at_most = len - 1;
             }
         }
+        self.guesses = guesses;
         true
     }
 }

@@ -9,7 +9,7 @@
 //! - For the same reason a long piece can be encoded in [`windows`], one after the other.
 //!
 //! Where guesses fail too often, as in random letters or a long row of equals signs, the rest of the piece is merged as defined
-//! ([`merging`]).
+//! ([`merging`]). What short pieces come to is remembered ([`pieces`]).
 
 mod longest;
 mod merging;

@@ -86,6 +86,7 @@ impl Reference {
             .merging
             .encode(piece, self.ours, &mut encoder.tokens);
         assert_eq!(ranks(&encoder), expected, "by merging: {shown}");
+        encoder.longest.begin();
         if encoder
             .longest
             .encode(piece, piece.len(), self.ours, &mut encoder.tokens)

@@ -14,6 +14,7 @@ impl Encoder {
     /// in a single one. Hardly any text is such.
     pub(super) fn count_in_windows(&mut self, text: &[u8], len: usize, mut size: usize) -> usize {
         self.is_hopeless = false;
+        self.longest.begin();
         loop {
             if let Some(count) = self.count_in_windows_of(text, len, size) {
                 return count;
