@@ -55,6 +55,7 @@ pub(crate) fn table(tokens: &[Vec<u8>]) -> Vec<u8> {
     );
     add_merges(&mut sections, &splits);
     sections.add(lengths(tokens));
+    sections.add(long_lengths(tokens));
     sections.add([bytes(tokens)]);
     sections.joined()
 }
@@ -161,16 +162,32 @@ fn lengths(tokens: &[Vec<u8>]) -> Vec<[u8; 2]> {
     let mut sets = vec![0_u16; tokens.len().next_power_of_two()];
     let places = sets.len();
     for token in tokens {
-        if let Some(prefix) = token.first_chunk() {
+        if let Some(prefix) = token.first_chunk::<{ hash::PREFIX }>() {
             let length = if token.len() > hash::MEDIUM {
                 0
             } else {
                 token.len()
             };
-            sets[hash::prefix(*prefix, places)] |= 1 << length;
+            sets[hash::prefix(u32::from_le_bytes(*prefix), places)] |= 1 << length;
         }
     }
     sets.into_iter().map(u16::to_le_bytes).collect()
+}
+
+/// For each hash of a long token's beginning a set of the lengths of the tokens that begin so, bit by bit from the length of the
+/// beginning on; the last bit is for all above as well.
+fn long_lengths(tokens: &[Vec<u8>]) -> Vec<[u8; 4]> {
+    let is_long = |token: &&Vec<u8>| token.len() >= hash::LONG_PREFIX;
+    let count = tokens.iter().filter(is_long).count();
+    let mut sets = vec![0_u32; 2 * count.next_power_of_two()];
+    let places = sets.len();
+    for token in tokens {
+        if let Some(prefix) = token.first_chunk() {
+            let place = hash::long_prefix(u128::from_le_bytes(*prefix), places);
+            sets[place] |= 1 << (token.len() - hash::LONG_PREFIX).min(31);
+        }
+    }
+    sets.into_iter().map(u32::to_le_bytes).collect()
 }
 
 /// The rank of each byte.

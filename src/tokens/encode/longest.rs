@@ -3,48 +3,59 @@
 use super::{Token, neighbours};
 use crate::tokens::vocabulary::{Prefix, Vocabulary};
 
-/// The guesses allowed are so many for each byte. Ordinary text needs about one; where tokens are so short that it takes more,
-/// merging is as fast.
-const GUESSES_PER_BYTE: usize = 2;
+/// The guesses allowed are so many for four bytes. Ordinary text needs from two to four; where tokens are so short that it takes
+/// more, merging is faster.
+const GUESSES_PER_FOUR_BYTES: usize = 5;
 
 /// Guesses allowed in addition, so that a piece of usual length has enough of them however they are spread.
-const GUESSES: usize = 256;
+const GUESSES: usize = 1280;
 
 /// A guess of so many bytes takes as much time as a short one once more.
-const LONG: usize = 8;
+const LONG: usize = 16;
 
-/// Places of a window, one bit each, from which nothing leads to its end.
+/// Guesses the tokens of a piece, window by window.
 #[derive(Debug, Default)]
 pub(super) struct Longest {
+    /// Places of a window, one bit each, from which nothing leads to its end.
     dead: Vec<u64>,
+    /// The guesses left. What one window does not need is there for the next.
+    guesses: usize,
 }
 
 impl Longest {
-    /// Encodes a window, or says that it takes too many guesses.
+    /// Begins with another piece.
+    pub(super) fn begin(&mut self) {
+        self.guesses = GUESSES;
+    }
+
+    /// Encodes the window of so many bytes at the beginning of a text, or says that it takes too many guesses.
     ///
     /// The tokens so far are those of the text so far, as each goes with its neighbour; there are no others. So where all that
     /// can follow has been tried in vain, the last one is wrong, and coming to that place again is no use.
     pub(super) fn encode(
         &mut self,
-        window: &[u8],
+        text: &[u8],
+        size: usize,
         vocabulary: &Vocabulary,
         tokens: &mut Vec<Token>,
     ) -> bool {
         tokens.clear();
         self.dead.clear();
-        self.dead.resize(window.len() / 64 + 1, 0);
-        let allowed = window.len() * GUESSES_PER_BYTE + GUESSES;
-        let mut guesses = 0;
+        self.dead.resize(size / 64 + 1, 0);
+        let mut guesses = self.guesses + size * GUESSES_PER_FOUR_BYTES / 4;
         let mut at = 0;
         // Longer ones have been tried at this place.
         let mut at_most = usize::MAX;
-        while at < window.len() {
-            let prefix = Prefix::new(window, at);
-            let found = vocabulary.lengths(prefix).at_most(at_most).find_map(|len| {
-                guesses += 1 + len / LONG;
-                Some((vocabulary.rank(prefix, len)?, len))
-            });
-            if guesses > allowed {
+        while at < size {
+            let prefix = Prefix::new(text, at);
+            let found = vocabulary
+                .lengths(prefix)
+                .at_most(at_most.min(size - at))
+                .find_map(|len| {
+                    guesses = guesses.saturating_sub(1 + len / LONG);
+                    Some((vocabulary.rank(prefix, len)?, len))
+                });
+            if guesses == 0 {
                 return false;
             }
             let Some((rank, len)) = found else {
@@ -59,11 +70,18 @@ impl Longest {
             };
             let end = at + len;
             let is_dead = self.dead[end / 64] >> (end % 64) & 1 == 1;
-            let goes_with = |last: &Token| neighbours::can_be(last.rank, rank, vocabulary);
+            let goes_with = |last: &Token| {
+                if last.is_longest {
+                    neighbours::can_be_behind_longest(last.rank, rank, vocabulary)
+                } else {
+                    neighbours::can_be(last.rank, rank, vocabulary)
+                }
+            };
             if !is_dead && tokens.last().is_none_or(goes_with) {
                 tokens.push(Token {
                     rank,
                     len: len as u32,
+                    is_longest: at_most == usize::MAX,
                 });
                 at = end;
                 at_most = usize::MAX;
@@ -71,6 +89,7 @@ impl Longest {
                 at_most = len - 1;
             }
         }
+        self.guesses = guesses;
         true
     }
 }

@@ -64,7 +64,11 @@ impl Merging {
         let mut at = 0;
         while let Some(&Part { rank, end, .. }) = self.parts.get(at) {
             let len = end - at as u32;
-            tokens.push(Token { rank, len });
+            tokens.push(Token {
+                rank,
+                len,
+                is_longest: false,
+            });
             at = end as usize;
         }
     }

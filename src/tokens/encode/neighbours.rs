@@ -10,11 +10,35 @@ use crate::tokens::vocabulary::{Part, Rank, Vocabulary};
 /// nothing in time are passed over (the build script knows them); most tokens have few others.
 #[inline]
 pub(super) fn can_be(left: Rank, right: Rank, vocabulary: &Vocabulary) -> bool {
-    let whole = |rank| Part {
+    parts_can_be(whole(left), whole(right), vocabulary)
+}
+
+/// The same where no longer token than the left one begins at its place: it merges with nothing behind it then, as that would be
+/// such a token. So only its parts are asked about, and most have none.
+#[inline]
+pub(super) fn can_be_behind_longest(left: Rank, right: Rank, vocabulary: &Vocabulary) -> bool {
+    let Some(last) = vocabulary.last_part(left) else {
+        return true;
+    };
+    let mut right = whole(right);
+    while left <= right.rank {
+        let Some(first) = vocabulary.first_part(right.rank) else {
+            return true;
+        };
+        right = first;
+    }
+    parts_can_be(last, right, vocabulary)
+}
+
+fn whole(rank: Rank) -> Part {
+    Part {
         rank,
         before: Rank::MAX,
-    };
-    let (mut left, mut right) = (whole(left), whole(right));
+    }
+}
+
+#[inline]
+fn parts_can_be(mut left: Part, mut right: Part, vocabulary: &Vocabulary) -> bool {
     loop {
         let makes = vocabulary.merge(left.rank, right.rank);
         if makes.is_some_and(|makes| makes < left.before.min(right.before)) {

@@ -86,15 +86,16 @@ impl Reference {
             .merging
             .encode(piece, self.ours, &mut encoder.tokens);
         assert_eq!(ranks(&encoder), expected, "by merging: {shown}");
+        encoder.longest.begin();
         if encoder
             .longest
-            .encode(piece, self.ours, &mut encoder.tokens)
+            .encode(piece, piece.len(), self.ours, &mut encoder.tokens)
         {
             assert_eq!(ranks(&encoder), expected, "by the longest: {shown}");
         }
         for size in [SMALL, windows::SIZE] {
             assert_eq!(
-                encoder.count_in_windows(piece, size),
+                encoder.count_in_windows(piece, piece.len(), size),
                 expected.len(),
                 "{size}: {shown}"
             );
@@ -185,6 +186,12 @@ fn tokens_are_neighbours_exactly_if_their_text_is_encoded_as_them() {
             let expected = reference.merge(&text) == [left_rank, right_rank];
             let actual = neighbours::can_be(left_rank, right_rank, reference.ours);
             assert_eq!(actual, expected, "{:?}", String::from_utf8_lossy(&text));
+            let is_token = |len: usize| reference.ranks.contains_key(&text[..len]);
+            if !(left.len() + 1..=text.len()).any(is_token) {
+                let actual =
+                    neighbours::can_be_behind_longest(left_rank, right_rank, reference.ours);
+                assert_eq!(actual, expected, "{:?}", String::from_utf8_lossy(&text));
+            }
             *(if actual { &mut can_be } else { &mut cannot }) += 1;
         };
         for _ in 0..20_000 {
@@ -210,9 +217,16 @@ fn windows_that_do_not_go_together_are_done_again_as_larger_ones() {
         for lead in 0..5 {
             let piece = "x".repeat(lead) + &" ".repeat(3_000);
             let piece = piece.as_bytes();
-            met += usize::from(encoder.count_in_windows_of(piece, SMALL).is_none());
+            met += usize::from(
+                encoder
+                    .count_in_windows_of(piece, piece.len(), SMALL)
+                    .is_none(),
+            );
             let expected = reference.merge(piece).len();
-            assert_eq!(encoder.count_in_windows(piece, SMALL), expected);
+            assert_eq!(
+                encoder.count_in_windows(piece, piece.len(), SMALL),
+                expected
+            );
         }
     }
     assert!(met > 0);

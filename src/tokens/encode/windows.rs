@@ -7,15 +7,16 @@ use super::{Encoder, Token, neighbours};
 pub(super) const SIZE: usize = 1024;
 
 impl Encoder {
-    /// The number of tokens of a piece, encoded in windows of so many bytes at first.
+    /// The number of tokens of the piece of so many bytes at the beginning of `text`, encoded in windows of `size` bytes at first.
     ///
     /// What comes behind a window can change the tokens in it. So its last eighth is left to the next one, and the last token
     /// before that must go with the first one of the next. If it does not, the piece is done again in larger windows, if need be
     /// in a single one. Hardly any text is such.
-    pub(super) fn count_in_windows(&mut self, piece: &[u8], mut size: usize) -> usize {
+    pub(super) fn count_in_windows(&mut self, text: &[u8], len: usize, mut size: usize) -> usize {
         self.is_hopeless = false;
+        self.longest.begin();
         loop {
-            if let Some(count) = self.count_in_windows_of(piece, size) {
+            if let Some(count) = self.count_in_windows_of(text, len, size) {
                 return count;
             }
             size *= 2;
@@ -23,21 +24,22 @@ impl Encoder {
     }
 
     /// The number of tokens, unless two windows do not go together.
-    pub(super) fn count_in_windows_of(&mut self, mut piece: &[u8], size: usize) -> Option<usize> {
+    pub(super) fn count_in_windows_of(
+        &mut self,
+        mut text: &[u8],
+        mut len: usize,
+        size: usize,
+    ) -> Option<usize> {
         let mut count = 0;
         let mut before: Option<Token> = None;
         loop {
-            let (window, is_last) = match piece.get(..size) {
-                Some(window) if window.len() < piece.len() => (window, false),
-                _ => (piece, true),
-            };
-            self.encode(window);
+            self.encode(text, size.min(len));
             if let (Some(before), Some(first)) = (before, self.tokens.first())
                 && !neighbours::can_be(before.rank, first.rank, self.vocabulary)
             {
                 return None;
             }
-            if is_last {
+            if len <= size {
                 return Some(count + self.tokens.len());
             }
             let mut end = 0;
@@ -49,7 +51,7 @@ impl Encoder {
                 (before, end) = (Some(*token), next);
                 count += 1;
             }
-            piece = &piece[end..];
+            (text, len) = (&text[end..], len - end);
         }
     }
 }

@@ -51,11 +51,23 @@ pub(in crate::tokens) fn piece(text: &[u8], start: usize) -> usize {
 /// The first two alternatives without the contraction, each tried with a character before the letters and then without.
 #[inline]
 fn word(text: &[u8], start: usize, class: Class, second: usize) -> Option<usize> {
-    let behind_lead = (!class.is(NO_LEAD)).then(|| letters(text, second));
-    let at_once = class.is(UPPER.or(LOWER)).then(|| letters(text, start));
-    let tried = [behind_lead, at_once];
-    let lower = tried.iter().flatten().find_map(|letters| letters.lower);
-    lower.or_else(|| tried.iter().flatten().find_map(|letters| letters.upper))
+    if class.is(Class::NUMBER.or(Class::BREAK)) {
+        return None;
+    }
+    if class.is(Class::MARK) {
+        return word_of_mark(text, start, second);
+    }
+    let start = if class.is(NO_LEAD) { start } else { second };
+    let Letters { lower, upper } = letters(text, start);
+    lower.or(upper)
+}
+
+/// A mark can be before the letters as well as one of them.
+#[cold]
+fn word_of_mark(text: &[u8], start: usize, second: usize) -> Option<usize> {
+    let tried = [letters(text, second), letters(text, start)];
+    let lower = tried.iter().find_map(|letters| letters.lower);
+    lower.or_else(|| tried.iter().find_map(|letters| letters.upper))
 }
 
 /// Where the letters of a word end that begins at a place.

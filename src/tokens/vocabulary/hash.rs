@@ -16,8 +16,11 @@ pub(crate) const SHORT: usize = 7;
 /// The bytes that a medium key holds at most.
 pub(crate) const MEDIUM: usize = 15;
 
-/// The bytes by which the table of lengths is asked.
+/// The bytes by which the table of lengths is asked; as many as a `u32` has.
 pub(crate) const PREFIX: usize = 4;
+
+/// The bytes by which the table of the lengths of long tokens is asked, which every long token has; as many as a `u128` has.
+pub(crate) const LONG_PREFIX: usize = MEDIUM + 1;
 
 /// Both halves of the product, so that every bit of it depends on all bits of the factors.
 #[inline]
@@ -67,16 +70,19 @@ pub(crate) fn slot(hash: u64, pilot: u16, slots: usize) -> usize {
 
 /// The place in the table of lengths, of so many, for a token or text that begins so.
 #[inline]
-pub(crate) fn prefix(prefix: [u8; PREFIX], places: usize) -> usize {
-    scale(
-        u64::from(u32::from_le_bytes(prefix)).wrapping_mul(C),
-        places,
-    )
+pub(crate) fn prefix(prefix: u32, places: usize) -> usize {
+    scale(u64::from(prefix).wrapping_mul(C), places)
+}
+
+/// The place in the table of the lengths of long tokens, of so many, for a token or text that begins so.
+#[inline]
+pub(crate) fn long_prefix(prefix: u128, places: usize) -> usize {
+    scale(of_medium(prefix), places)
 }
 
 /// The upper half of a number, taken as a fraction of `size`.
 #[inline]
-fn scale(number: u64, size: usize) -> usize {
+pub(crate) fn scale(number: u64, size: usize) -> usize {
     (((number >> 32) * size as u64) >> 32) as usize
 }
 

@@ -1,40 +1,49 @@
 //! Sets of lengths.
 
-use super::hash::{MEDIUM, PREFIX};
+use super::hash::{LONG_PREFIX, PREFIX};
 
 /// Lengths that tokens may have, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::tokens) struct Lengths {
-    /// A bit for each of the lengths up to [`MEDIUM`].
-    medium: u16,
-    /// The largest, if there is one above.
-    long: usize,
+    /// A bit for each of the lengths below [`ABOVE`].
+    bits: u64,
+    /// The largest from [`ABOVE`] on, 0 if there is none.
+    above: usize,
 }
 
-/// The bit of all lengths above [`MEDIUM`].
-const LONG: u16 = 1;
+/// Lengths from here on have a bit together, the last of those that the table of long tokens gives.
+const ABOVE: usize = LONG_PREFIX + 31;
 
 /// No token is longer.
 const LONGEST: usize = 128;
 
 impl Lengths {
-    /// The lengths below that of a table's key, and those that the table gives, of a text with so many bytes.
+    /// Those below that of the table's key, and the medium ones that the table gives.
     #[inline]
-    pub(super) fn up_to(available: usize, from_table: u16) -> Self {
-        let lengths = Self {
-            medium: ((1 << PREFIX) - 2) | (from_table & !LONG),
-            long: if from_table & LONG == 0 { 0 } else { LONGEST },
-        };
-        lengths.at_most(available)
+    pub(super) fn medium(from_table: u16) -> Self {
+        Self {
+            bits: ((1 << PREFIX) - 2) | u64::from(from_table),
+            above: 0,
+        }
+    }
+
+    /// Those that the table of long tokens gives too.
+    #[inline]
+    pub(super) fn and_long(self, from_table: u32) -> Self {
+        let bits = u64::from(from_table) << LONG_PREFIX;
+        Self {
+            bits: self.bits | (bits & !(1 << ABOVE)),
+            above: if bits >> ABOVE == 0 { 0 } else { LONGEST },
+        }
     }
 
     /// Those of them that are at most so large.
     #[inline]
     pub(in crate::tokens) fn at_most(self, most: usize) -> Self {
-        let long = self.long.min(most);
+        let above = self.above.min(most);
         Self {
-            medium: self.medium & (u16::MAX >> MEDIUM.saturating_sub(most)),
-            long: if long > MEDIUM { long } else { 0 },
+            bits: self.bits & (u64::MAX >> (63 - most.min(63))),
+            above: if above >= ABOVE { above } else { 0 },
         }
     }
 }
@@ -45,13 +54,13 @@ impl Iterator for Lengths {
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        if self.long > 0 {
-            let length = self.long;
-            self.long = if length - 1 > MEDIUM { length - 1 } else { 0 };
+        if self.above > 0 {
+            let length = self.above;
+            self.above = if length > ABOVE { length - 1 } else { 0 };
             return Some(length);
         }
-        let length = self.medium.checked_ilog2()?;
-        self.medium ^= 1 << length;
+        let length = self.bits.checked_ilog2()?;
+        self.bits ^= 1 << length;
         Some(length as usize)
     }
 }

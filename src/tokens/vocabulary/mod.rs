@@ -17,12 +17,16 @@ const NO_RANK: [u8; 4] = Rank::MAX.to_le_bytes();
 /// The tokens of an encoding: which bytes are one, and which two merge into which.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
+    /// One of [`Vocabulary::COUNT`].
+    pub(super) number: usize,
     short: Keys<8>,
     medium: Keys<16>,
     long: Long,
     merges: Merges,
-    /// For each hash of a token's beginning the lengths of the tokens that begin so.
+    /// For each hash of a token's beginning the lengths of the tokens that begin so, up to [`MEDIUM`]. Bit 0 is for all above.
     lengths: &'static [[u8; 2]],
+    /// For each hash of a long token's beginning the lengths of the tokens that begin so, from [`hash::LONG_PREFIX`] on.
+    long_lengths: &'static [[u8; 4]],
     bytes: &'static [u8],
 }
 
@@ -55,19 +59,22 @@ struct Merges {
 }
 
 pub(super) static CL100K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/cl100k_base")));
+    Vocabulary::read(0, include_bytes!(concat!(env!("OUT_DIR"), "/cl100k_base")));
 pub(super) static O200K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/o200k_base")));
+    Vocabulary::read(1, include_bytes!(concat!(env!("OUT_DIR"), "/o200k_base")));
 pub(super) static P50K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/p50k_base")));
+    Vocabulary::read(2, include_bytes!(concat!(env!("OUT_DIR"), "/p50k_base")));
 pub(super) static R50K_BASE: Vocabulary =
-    Vocabulary::read(include_bytes!(concat!(env!("OUT_DIR"), "/r50k_base")));
+    Vocabulary::read(3, include_bytes!(concat!(env!("OUT_DIR"), "/r50k_base")));
 
 impl Vocabulary {
-    const fn read(table: &'static [u8]) -> Self {
+    pub(super) const COUNT: usize = 4;
+
+    const fn read(number: usize, table: &'static [u8]) -> Self {
         let (lengths, rest) = table.split_at(4 * Sections::COUNT);
         let mut sections = Sections { lengths, rest };
         Self {
+            number,
             short: Keys::read(&mut sections),
             medium: Keys::read(&mut sections),
             long: Long {
@@ -82,6 +89,7 @@ impl Vocabulary {
                 last_parts: sections.next().as_chunks().0,
             },
             lengths: sections.next().as_chunks().0,
+            long_lengths: sections.next().as_chunks().0,
             bytes: sections.next(),
         }
     }
@@ -119,9 +127,14 @@ impl Vocabulary {
     /// The lengths that tokens have with which `text` may begin.
     #[inline]
     pub(super) fn lengths(&self, text: Prefix<'_>) -> Lengths {
-        let of_longer = |prefix| self.lengths[hash::prefix(prefix, self.lengths.len())];
-        let longer = text.first().map_or([0; 2], of_longer);
-        Lengths::up_to(text.len(), u16::from_le_bytes(longer))
+        let medium = self.lengths[hash::prefix(text.first(), self.lengths.len())];
+        let medium = u16::from_le_bytes(medium);
+        let lengths = Lengths::medium(medium & !1);
+        if medium & 1 == 0 {
+            return lengths;
+        }
+        let long = self.long_lengths[hash::long_prefix(text.head(), self.long_lengths.len())];
+        lengths.and_long(u32::from_le_bytes(long))
     }
 
     /// The token that a byte is.
@@ -210,7 +223,7 @@ struct Sections {
 }
 
 impl Sections {
-    const COUNT: usize = 15;
+    const COUNT: usize = 16;
 
     const fn next(&mut self) -> &'static [u8] {
         let Some((length, lengths)) = self.lengths.split_first_chunk() else {

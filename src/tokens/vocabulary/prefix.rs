@@ -1,14 +1,14 @@
 //! The bytes from one place of a text on, of which any number may be a token.
 
-use super::hash;
-
 /// A place in a text.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::tokens) struct Prefix<'a> {
     rest: &'a [u8],
-    /// The first 16 bytes as a number, the first lowest; zeros where there are fewer.
+    /// The first [`HEAD`] bytes as a number, the first lowest; zeros where there are fewer.
     head: u128,
 }
+
+const HEAD: usize = 16;
 
 impl<'a> Prefix<'a> {
     #[inline]
@@ -16,11 +16,7 @@ impl<'a> Prefix<'a> {
         let rest = &text[at..];
         let head = match rest.first_chunk() {
             Some(head) => *head,
-            None => {
-                let mut head = [0; 16];
-                head[..rest.len()].copy_from_slice(rest);
-                head
-            }
+            None => Self::last(rest),
         };
         Self {
             rest,
@@ -28,10 +24,11 @@ impl<'a> Prefix<'a> {
         }
     }
 
-    /// The bytes that there are.
-    #[inline]
-    pub(in crate::tokens) fn len(&self) -> usize {
-        self.rest.len()
+    #[cold]
+    fn last(rest: &[u8]) -> [u8; HEAD] {
+        let mut head = [0; HEAD];
+        head[..rest.len()].copy_from_slice(rest);
+        head
     }
 
     #[inline]
@@ -41,20 +38,26 @@ impl<'a> Prefix<'a> {
 
     /// The bytes by which the table of lengths is asked.
     #[inline]
-    pub(super) fn first(&self) -> Option<[u8; hash::PREFIX]> {
-        self.rest.first_chunk().copied()
+    pub(super) fn first(&self) -> u32 {
+        self.head as u32
     }
 
-    /// The first `len` bytes with their length, at most [`hash::SHORT`].
+    /// The bytes by which the table of the lengths of long tokens is asked.
+    #[inline]
+    pub(super) fn head(&self) -> u128 {
+        self.head
+    }
+
+    /// The first `len` bytes with their length, at most [`super::hash::SHORT`].
     #[inline]
     pub(super) fn short(&self, len: usize) -> u64 {
         let bytes = (self.head as u64) & ((1 << (8 * len)) - 1);
         bytes | ((len as u64) << 56)
     }
 
-    /// The first `len` bytes with their length, at most [`hash::MEDIUM`].
+    /// The first `len` bytes with their length, at most [`super::hash::MEDIUM`].
     #[inline]
-    pub(super) fn medium(&self, len: usize) -> u128 {
+    pub(in crate::tokens) fn medium(&self, len: usize) -> u128 {
         let bytes = self.head & ((1 << (8 * len)) - 1);
         bytes | ((len as u128) << 120)
     }
