@@ -59,7 +59,7 @@ const contenders = {
 }
 
 /** So long that nobody who remembers pieces of texts has seen those of the next one, but for the words of prose and code. */
-const CORPUS_CHARACTERS = 6_000_000
+const CORPUS_CHARACTERS = 16_000_000
 
 let from = 0
 
