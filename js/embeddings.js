@@ -20,7 +20,7 @@ function readServedEmbeddings(told) {
   const { data, vectors } = JSON.parse(text.slice(line + 1))
   if (floats !== undefined) data.data = embeddingsOf(floats, vectors)
   end.data = data
-  return { end }
+  return { end, stream: undefined }
 }
 
 /**

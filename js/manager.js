@@ -27,7 +27,7 @@ class RequestManager {
 
   embed(params, options) {
     const { readServedEmbeddings } = require('./embeddings.js')
-    return ask(this.#pool, 'embed', 'params', params, options ?? undefined, readServedEmbeddings, answer)
+    return ask(this.#pool, 'embed', 'params', params, options ?? undefined, readServedEmbeddings, streamOrAnswer)
   }
 
   responses(params, options) {
@@ -114,10 +114,6 @@ function dataOf({ headers, isText }, body) {
 
 function streamOrAnswer({ end, stream }) {
   return stream ?? withServed(end)
-}
-
-function answer({ end }) {
-  return withServed(end)
 }
 
 module.exports = { RequestManager }

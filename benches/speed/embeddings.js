@@ -87,7 +87,7 @@ function unitsOf(made, { inputs, isTyped }) {
 const named = (inputs, isTyped) =>
   `${inputs.toLocaleString('en-US')} ${inputs === 1 ? 'input' : 'inputs'}, ${isTyped ? '`Float32Array`' : '`number[]`'}`
 
-/** Calls at a time: of the small ones as many as of chats, of the others what a machine with two cores has the memory bandwidth for. */
+/** Calls at a time: with one input as many as of chats, with more a few, as 2,048 embeddings are megabytes of text each time. */
 const CONCURRENCY = { 1: 64, 100: 4, 2048: 4 }
 
 const cases = [1, 100, 2048].flatMap((inputs) =>

@@ -1,15 +1,16 @@
 //! When the JavaScript thread is woken for calls that have ended.
 //!
-//! A wake-up costs that thread as much as reading half an answer does. So a worker goes on with what is ready, and wakes it before it goes
-//! to sleep itself; while many calls are open, sooner: so that neither of the two waits for the other.
+//! Each wake-up takes that thread through its event loop and some system calls. So a worker goes on with what is ready, and wakes it
+//! before it goes to sleep itself; while many calls are open, sooner: so that neither of the two waits for the other.
 
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
 };
 
-/// So many parts of the open calls are delivered one after the other, each while the next one is under way. With one, half of the time
-/// one of the threads was idle at four calls at a time; with many, nothing is gathered.
+/// The open calls are delivered in so many parts, each while the next one is under way. Gathered until the worker sleeps, four callers
+/// got 25,000 requests a second instead of 39,000; at 64 callers parts of two ends took as much of the JavaScript thread as no parts at
+/// all, parts of sixteen a tenth less (November 2026).
 const PARTS: usize = 4;
 
 /// So many ends are worth a wake-up, however many calls are open: they are read in less than a millisecond.
