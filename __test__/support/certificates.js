@@ -8,7 +8,8 @@ const path = require('node:path')
 
 /**
  * @param {string} folder where the files go
- * @returns {{ ca: string, words: string[] }} the authority's certificate, and what redis-server needs to be told
+ * @returns {{ ca: string, caFile: string, cert: string, key: string, words: string[] }} certificates and the server's key as text; the
+ *   authority's as a file; and what redis-server needs to be told
  */
 function makeCertificates(folder) {
   const file = (name) => path.join(folder, name)
@@ -22,8 +23,12 @@ function makeCertificates(folder) {
   const signed = ['-in', file('server.csr'), '-out', file('server.crt'), '-extfile', file('names')]
   openssl('x509', '-req', ...signer, ...signed)
   const words = ['--tls-ca-cert-file', file('ca.crt'), '--tls-cert-file', file('server.crt')]
+  const text = (name) => fs.readFileSync(file(name), 'utf8')
   return {
-    ca: fs.readFileSync(file('ca.crt'), 'utf8'),
+    ca: text('ca.crt'),
+    caFile: file('ca.crt'),
+    cert: text('server.crt'),
+    key: text('server.key'),
     words: [...words, '--tls-key-file', file('server.key'), '--tls-auth-clients', 'no'],
   }
 }

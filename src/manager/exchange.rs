@@ -98,7 +98,7 @@ pub(super) fn verdict_of(answer: &Result<Answer, Failure>) -> Verdict {
 /// What OpenAI has not counted of a booking.
 pub(super) fn unspent(verdict: &Verdict, answer: &Result<Answer, Failure>) -> Unspent {
     match (verdict.outcome, answer) {
-        (_, Err(Failure::Connect(_) | Failure::SlowConnect(_))) => Unspent::All,
+        (_, Err(failure)) if failure.is_before_work() => Unspent::All,
         // A refusal on requests takes nothing.
         (Outcome::Limited, _) if verdict.limit_hit.is_some_and(|hit| !hit.tokens) => Unspent::All,
         (Outcome::Limited | Outcome::TooLarge, _) => Unspent::Tokens,

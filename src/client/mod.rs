@@ -1,16 +1,18 @@
 //! One HTTP call to one account. Never retries: what an answer means is [`crate::outcome`]'s, what to do about it the manager's.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+mod failure;
+mod trunks;
+
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
-use reqwest::{Response, redirect};
+use reqwest::Response;
 use tokio::time::timeout;
 
-use crate::{
-    config::{Address, Timeouts},
-    trust,
-};
+pub use self::failure::Failure;
+use self::trunks::{Place, Trunks};
+use crate::config::{Address, Timeouts};
 
 /// The longest body that is taken in: half of V8's longest string, as it goes there with an envelope.
 const LONGEST_BODY: usize = 256 * 1024 * 1024;
@@ -22,8 +24,7 @@ const SHORT_BODY: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct Client {
     connect: Duration,
-    // Made at the first call: a manager that only counts or chooses needs no TLS roots.
-    http: OnceLock<reqwest::Client>,
+    trunks: Trunks,
 }
 
 /// A complete answer.
@@ -45,50 +46,11 @@ pub struct Opened {
     /// Response headers.
     pub headers: HeaderMap,
     response: Response,
+    /// Until the body has ended or nobody wants it.
+    _place: Place,
     idle: Duration,
     /// Why the body has ended too early, once it has.
     failed: Option<Failure>,
-}
-
-/// Why there is no complete answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// No connection: nothing was sent.
-    Connect(String),
-    /// No connection within the time, in milliseconds: nothing was sent.
-    SlowConnect(u128),
-    /// No headers within the time, in milliseconds.
-    FirstByte(u128),
-    /// The body stood still for the time, in milliseconds.
-    Idle(u128),
-    /// The connection broke after sending.
-    Cut(String),
-}
-
-impl Failure {
-    /// The phase that took longer than the timeouts allow, if that is why.
-    pub fn phase(&self) -> Option<&'static str> {
-        match self {
-            Failure::SlowConnect(_) => Some("connect"),
-            Failure::FirstByte(_) => Some("firstByte"),
-            Failure::Idle(_) => Some("idle"),
-            Failure::Connect(_) | Failure::Cut(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Connect(why) => write!(f, "could not connect: {why}"),
-            Failure::SlowConnect(ms) => {
-                write!(f, "no connection within {ms} ms (timeoutsMs.connect)")
-            }
-            Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
-            Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
-            Failure::Cut(why) => write!(f, "the connection broke: {why}"),
-        }
-    }
 }
 
 impl Client {
@@ -96,7 +58,7 @@ impl Client {
     pub fn new(connect: Duration) -> Self {
         Client {
             connect,
-            http: OnceLock::new(),
+            trunks: Trunks::new(connect),
         }
     }
 
@@ -108,8 +70,9 @@ impl Client {
         body: Bytes,
         timeouts: &Timeouts,
     ) -> Result<Opened, Failure> {
-        let request = self
-            .http()?
+        let place = self.trunks.place()?;
+        let request = place
+            .http()
             .request(method, address.url)
             .headers(address.headers)
             .body(body)
@@ -119,49 +82,17 @@ impl Client {
             .map_err(|_| Failure::FirstByte(timeouts.first_byte.as_millis()))?
             .map_err(|error| match error.is_connect() && error.is_timeout() {
                 true => Failure::SlowConnect(self.connect.as_millis()),
-                false => failure(error),
+                false => Failure::of(error),
             })?;
         Ok(Opened {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
             response,
+            _place: place,
             idle: timeouts.idle,
             failed: None,
         })
     }
-
-    fn http(&self) -> Result<&reqwest::Client, Failure> {
-        if let Some(http) = self.http.get() {
-            return Ok(http);
-        }
-        // Two first calls at once may both build one; the second is dropped unused.
-        let http = build(self.connect)?;
-        Ok(self.http.get_or_init(|| http))
-    }
-}
-
-fn build(connect: Duration) -> Result<reqwest::Client, Failure> {
-    let refuse =
-        |error: &dyn fmt::Display| Failure::Connect(format!("TLS cannot be set up: {error}"));
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(&error))?
-        .with_root_certificates(trust::roots())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .user_agent(concat!(
-            "openai-request-manager/",
-            env!("CARGO_PKG_VERSION")
-        ))
-        .connect_timeout(connect)
-        .tcp_nodelay(true)
-        // A key must not follow a redirect to another host, and retrying is decided in one place.
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .build()
-        .map_err(|error| refuse(&error))
 }
 
 impl Opened {
@@ -192,7 +123,7 @@ impl Opened {
         let piece = timeout(self.idle, self.response.chunk())
             .await
             .map_err(|_| Failure::Idle(self.idle.as_millis()))
-            .and_then(|piece| piece.map_err(failure));
+            .and_then(|piece| piece.map_err(Failure::of));
         self.failed = piece.as_ref().err().cloned();
         piece
     }
@@ -229,27 +160,5 @@ impl Opened {
                 }
             }
         }
-    }
-}
-
-/// The cause in its own words, without the URL.
-fn failure(error: reqwest::Error) -> Failure {
-    let connect = error.is_connect();
-    let mut words = Vec::new();
-    let error = error.without_url();
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // Many errors repeat their cause in their own text.
-        if !words.iter().any(|word: &String| word.contains(&text)) {
-            words.push(text);
-        }
-        cause = error.source();
-    }
-    let words = words.join(": ");
-    if connect {
-        Failure::Connect(words)
-    } else {
-        Failure::Cut(words)
     }
 }

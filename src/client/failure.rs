@@ -1,0 +1,91 @@
+//! Why there is no complete answer.
+
+use std::{error::Error, fmt};
+
+/// Why there is no complete answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// No connection: nothing was sent.
+    Connect(String),
+    /// No connection within the time, in milliseconds: nothing was sent.
+    SlowConnect(u128),
+    /// The server turned the request away before it began with it, as HTTP/2 lets it when it closes a connection or has enough to do.
+    NotBegun(String),
+    /// No headers within the time, in milliseconds.
+    FirstByte(u128),
+    /// The body stood still for the time, in milliseconds.
+    Idle(u128),
+    /// The connection broke after sending.
+    Cut(String),
+}
+
+impl Failure {
+    /// The phase that took longer than the timeouts allow, if that is why.
+    pub fn phase(&self) -> Option<&'static str> {
+        match self {
+            Failure::SlowConnect(_) => Some("connect"),
+            Failure::FirstByte(_) => Some("firstByte"),
+            Failure::Idle(_) => Some("idle"),
+            Failure::Connect(_) | Failure::NotBegun(_) | Failure::Cut(_) => None,
+        }
+    }
+
+    /// Whether it is certain that no server has worked on the request.
+    pub fn is_before_work(&self) -> bool {
+        match self {
+            Failure::Connect(_) | Failure::SlowConnect(_) | Failure::NotBegun(_) => true,
+            Failure::FirstByte(_) | Failure::Idle(_) | Failure::Cut(_) => false,
+        }
+    }
+
+    /// The cause in its own words, without the URL.
+    pub(super) fn of(error: reqwest::Error) -> Self {
+        let is_connect = error.is_connect();
+        let error = error.without_url();
+        let is_before_work = causes(&error).any(turns_away);
+        let mut words: Vec<String> = Vec::new();
+        for cause in causes(&error) {
+            let text = cause.to_string();
+            // Many errors repeat their cause in their own text.
+            if !words.iter().any(|word| word.contains(&text)) {
+                words.push(text);
+            }
+        }
+        let words = words.join(": ");
+        match (is_connect, is_before_work) {
+            (true, _) => Failure::Connect(words),
+            (false, true) => Failure::NotBegun(words),
+            (false, false) => Failure::Cut(words),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Connect(why) => write!(f, "could not connect: {why}"),
+            Failure::SlowConnect(ms) => {
+                write!(f, "no connection within {ms} ms (timeoutsMs.connect)")
+            }
+            Failure::NotBegun(why) => write!(f, "the server did not begin: {why}"),
+            Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
+            Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
+            Failure::Cut(why) => write!(f, "the connection broke: {why}"),
+        }
+    }
+}
+
+/// An error and what has caused it.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// RFC 9113, 8.7: what a closing server has not begun with, and what it refuses, may be sent again.
+fn turns_away(error: &(dyn Error + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<h2::Error>() else {
+        return false;
+    };
+    let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let is_closing = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    error.is_remote() && (is_refused || is_closing)
+}
