@@ -40,16 +40,17 @@ fn first_known(headers: &HeaderMap, dialects: &[Dialect]) -> Meter {
 }
 
 fn meter(headers: &HeaderMap, dialect: &Dialect) -> Meter {
-    if let Some(mark) = dialect.only_with
+    if let Some(mark) = &dialect.only_with
         && !headers.contains_key(mark)
     {
         return Meter::default();
     }
-    let told_reset = dialect.reset.and_then(|name| text(headers, name));
-    let told_limit = number(headers, dialect.limit);
+    let told_reset = dialect.reset.as_ref().and_then(|name| text(headers, name));
+    let told_limit = number(headers, &dialect.limit);
     let limit = told_limit.filter(|limit| *limit > 0.0);
     let remaining = dialect
         .remaining
+        .as_ref()
         .and_then(|name| number(headers, name))
         // Nothing left of nothing is how a server says that it does not count, never a closed account.
         .filter(|left| *left > 0.0 || told_limit != Some(0.0))
@@ -58,10 +59,10 @@ fn meter(headers: &HeaderMap, dialect: &Dialect) -> Meter {
         .filter(|left| told_reset.is_some() || limit.is_none_or(|limit| *left < limit))
         // More than the limit is left for a while after a limit was lowered: the bucket is full.
         .map(|left| limit.map_or(left, |limit| left.min(limit)));
-    let window_s = match dialect.window {
+    let window_s = match &dialect.window {
         StatedWindow::Unsaid => None,
         StatedWindow::Header(name) => number(headers, name).filter(|seconds| *seconds >= 1.0),
-        StatedWindow::Seconds(seconds) => Some(seconds),
+        StatedWindow::Seconds(seconds) => Some(*seconds),
     };
     let meter = Meter {
         limit,

@@ -1,16 +1,16 @@
 //! One header's value as text or as a number.
 
-use http::HeaderMap;
+use http::{HeaderMap, header::AsHeaderName};
 
 /// The trimmed value; unknown if it is not UTF-8. Not [`to_str`](http::HeaderValue::to_str), which knows only ASCII: Go
 /// writes microseconds with a `µ`.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     let text = std::str::from_utf8(headers.get(name)?.as_bytes()).ok()?;
     Some(text.trim())
 }
 
 /// A number from zero up to [`MOST`].
-pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
+pub(super) fn number(headers: &HeaderMap, name: impl AsHeaderName) -> Option<f64> {
     parse_number(text(headers, name)?)
 }
 

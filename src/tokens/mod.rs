@@ -11,7 +11,7 @@
 //! read from the first bytes of their data URLs.
 //!
 //! The layers: `vocabulary` knows the tokens, `split` cuts text into pieces, `encode` finds the tokens of a piece, and `text` does
-//! that for all of them; `remembered` spares it texts of chats that were counted lately. `lenient`, `message`, `response`, `schema` and
+//! that for all of them; `remembered` spares it the `passages` of chats that were counted lately. `lenient`, `message`, `response`, `schema` and
 //! `tools` read a request; `images` and `media` measure pictures; `chat`, `input` and `estimate` add up.
 
 mod chat;
@@ -22,6 +22,7 @@ mod input;
 mod lenient;
 mod media;
 mod message;
+mod passages;
 mod remembered;
 mod response;
 mod schema;

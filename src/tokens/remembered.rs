@@ -1,4 +1,5 @@
-//! Counts of long texts that come again: the system prompt of every request, the tools, the conversation so far.
+//! Counts of passages that come again: the system prompt of every request, the tools, the conversation so far, what a template says
+//! around the few words that change.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -7,22 +8,24 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::text;
+use super::{
+    passages::{SHORTEST, passages},
+    text,
+};
 use crate::models::Encoding;
 
-/// Shorter texts are counted as fast as looked up.
-const SHORTEST: usize = 512;
-
 /// How many counts are remembered at most; the newest of those that fall on the same place.
-const PLACES: usize = 1024;
+const PLACES: usize = 4096;
 
 /// [`count_text`](super::count_text), remembered.
 pub(super) fn count_text(text: &str, encoding: Encoding) -> usize {
     static REMEMBERED: LazyLock<Remembered> = LazyLock::new(Remembered::new);
-    if text.len() < SHORTEST {
+    if text.len() < 2 * SHORTEST {
         return text::count_text(text, encoding);
     }
-    REMEMBERED.count(text, encoding, text::count_text)
+    passages(text)
+        .map(|passage| REMEMBERED.count(passage, encoding, text::count_text))
+        .sum()
 }
 
 /// Counts by the hashes of their texts.
@@ -74,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_counted_once_for_each_encoding() {
+    fn a_passage_is_counted_once_for_each_encoding() {
         let remembered = Remembered::new();
         let counted = Mutex::new(0);
         let count = |text: &str, encoding| {

@@ -5,7 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 use tiktoken_rs::CoreBPE;
 
-use super::count_text;
+use super::{count_text, passages};
 use crate::models::Encoding;
 use crate::tests::cases;
 
@@ -31,15 +31,22 @@ fn distinct() -> [(Encoding, &'static CoreBPE); 4] {
     [cl100k, o200k, p50k, r50k]
 }
 
+/// Whole, and cut wherever it may be.
 fn assert_exact(text: &str, encodings: &[(Encoding, &CoreBPE)]) {
+    let cuts: Vec<_> = [0]
+        .into_iter()
+        .chain(passages::places(text, 1))
+        .chain([text.len()])
+        .collect();
     for (encoding, tokenizer) in encodings {
         let beginning: String = text.chars().take(60).collect();
-        assert_eq!(
-            count_text(text, *encoding),
-            tokenizer.encode_ordinary(text).len(),
-            "{encoding:?}, {} bytes: {beginning:?}",
-            text.len()
-        );
+        let expected = tokenizer.encode_ordinary(text).len();
+        let what = format!("{encoding:?}, {} bytes: {beginning:?}", text.len());
+        assert_eq!(count_text(text, *encoding), expected, "{what}");
+        let parts = cuts
+            .windows(2)
+            .map(|part| count_text(&text[part[0]..part[1]], *encoding));
+        assert_eq!(parts.sum::<usize>(), expected, "{what}, in parts");
     }
 }
 
