@@ -183,6 +183,21 @@ test('a connection that is lost loses none of its requests', async (t) => {
   for (const { served } of answers) assert.deepEqual(outcomes(served), ['broken', 'ok'])
 })
 
+test('an answer that a server takes back is not taken for one that has ended', async (t) => {
+  const { sessions, baseURL } = await startServer(t, async ({ response, stream }) => {
+    response.writeHead(200, { 'content-type': 'application/octet-stream' })
+    response.write(Buffer.alloc(100_000, 1))
+    // Only when it is on its way; to the HTTP client this is an end like any other.
+    stream.on('drain', () => stream.close(http2.constants.NGHTTP2_NO_ERROR))
+    response.write(Buffer.alloc(100_000, 1))
+  })
+  const manager = poolOf(t, baseURL)
+  const download = await manager.fetch('https://api.openai.com/v1/files/file-1/content')
+  assert.equal(download.status, 200)
+  await assert.rejects(download.arrayBuffer())
+  assert.equal(sessions.length, 1)
+})
+
 test('whoever leaves ends its own request alone', async (t) => {
   const { sessions, calls, baseURL } = await startServer(t, (call, number) => number === 1 && respond(call))
   const manager = poolOf(t, baseURL)

@@ -15,8 +15,12 @@ pub enum Failure {
     FirstByte(u128),
     /// The body stood still for the time, in milliseconds.
     Idle(u128),
+    /// The server broke off this answer, not the connection, as HTTP/2 lets it.
+    Reset(String),
     /// The connection broke after sending.
     Cut(String),
+    /// What another request on the same connection has told already.
+    Again(Box<Failure>),
 }
 
 impl Failure {
@@ -26,7 +30,10 @@ impl Failure {
             Failure::SlowConnect(_) => Some("connect"),
             Failure::FirstByte(_) => Some("firstByte"),
             Failure::Idle(_) => Some("idle"),
-            Failure::Connect(_) | Failure::NotBegun(_) | Failure::Cut(_) => None,
+            Failure::Again(first) => first.phase(),
+            Failure::Connect(_) | Failure::NotBegun(_) | Failure::Reset(_) | Failure::Cut(_) => {
+                None
+            }
         }
     }
 
@@ -34,15 +41,21 @@ impl Failure {
     pub fn is_before_work(&self) -> bool {
         match self {
             Failure::Connect(_) | Failure::SlowConnect(_) | Failure::NotBegun(_) => true,
-            Failure::FirstByte(_) | Failure::Idle(_) | Failure::Cut(_) => false,
+            Failure::Again(first) => first.is_before_work(),
+            Failure::FirstByte(_) | Failure::Idle(_) | Failure::Reset(_) | Failure::Cut(_) => false,
         }
+    }
+
+    /// Whether nobody has told it before.
+    pub fn is_news(&self) -> bool {
+        !matches!(self, Failure::Again(_))
     }
 
     /// The cause in its own words, without the URL.
     pub(super) fn of(error: reqwest::Error) -> Self {
         let is_connect = error.is_connect();
         let error = error.without_url();
-        let is_before_work = causes(&error).any(turns_away);
+        let http2 = causes(&error).find_map(|cause| cause.downcast_ref::<h2::Error>());
         let mut words: Vec<String> = Vec::new();
         for cause in causes(&error) {
             let text = cause.to_string();
@@ -52,10 +65,11 @@ impl Failure {
             }
         }
         let words = words.join(": ");
-        match (is_connect, is_before_work) {
-            (true, _) => Failure::Connect(words),
-            (false, true) => Failure::NotBegun(words),
-            (false, false) => Failure::Cut(words),
+        match http2 {
+            _ if is_connect => Failure::Connect(words),
+            Some(error) if turns_away(error) => Failure::NotBegun(words),
+            Some(error) if error.is_reset() => Failure::Reset(words),
+            _ => Failure::Cut(words),
         }
     }
 }
@@ -70,7 +84,9 @@ impl fmt::Display for Failure {
             Failure::NotBegun(why) => write!(f, "the server did not begin: {why}"),
             Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
             Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
+            Failure::Reset(why) => write!(f, "the answer broke off: {why}"),
             Failure::Cut(why) => write!(f, "the connection broke: {why}"),
+            Failure::Again(first) => first.fmt(f),
         }
     }
 }
@@ -81,10 +97,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 /// RFC 9113, 8.7: what a closing server has not begun with, and what it refuses, may be sent again.
-fn turns_away(error: &(dyn Error + 'static)) -> bool {
-    let Some(error) = error.downcast_ref::<h2::Error>() else {
-        return false;
-    };
+fn turns_away(error: &h2::Error) -> bool {
     let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     let is_closing = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
     error.is_remote() && (is_refused || is_closing)

@@ -8,13 +8,14 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use reqwest::redirect;
 use rustls::{ClientConfig, crypto::ring};
+use tokio::time::Instant;
 
 use super::Failure;
 use crate::trust;
@@ -34,6 +35,9 @@ const CONNECTION_WINDOW: u32 = LARGEST_LOAD as u32 * ANSWER_WINDOW;
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// All requests on a connection hear of its loss at once: what comes within this time is still the same one.
+const ONE_LOSS: Duration = Duration::from_secs(1);
+
 /// The trunks of one manager. There are never more than the most requests under way at once, in hundreds, have needed; a trunk that
 /// is not used has no connections after a while.
 pub(super) struct Trunks {
@@ -46,6 +50,10 @@ pub(super) struct Trunks {
 struct Trunk {
     http: reqwest::Client,
     under_way: AtomicUsize,
+    /// Whether an answer has come by HTTP/2.
+    is_shared: AtomicBool,
+    /// When a shared connection was last known to be lost.
+    lost: Mutex<Option<Instant>>,
 }
 
 /// The place of one request on a trunk, given back when dropped.
@@ -73,6 +81,8 @@ impl Trunks {
                 let trunk = Arc::new(Trunk {
                     http: self.client()?,
                     under_way: AtomicUsize::new(0),
+                    is_shared: AtomicBool::new(false),
+                    lost: Mutex::default(),
                 });
                 trunks.push(trunk.clone());
                 trunk
@@ -127,6 +137,26 @@ impl Place {
     pub(super) fn http(&self) -> &reqwest::Client {
         &self.0.http
     }
+
+    /// Others may be on the connection as well.
+    pub(super) fn shared(&self) {
+        self.0.is_shared.store(true, Ordering::Relaxed);
+    }
+
+    /// A failure as others are to hear of it: of all requests that go down with a connection, the first alone brings news.
+    pub(super) fn tell(&self, failure: Failure) -> Failure {
+        let is_of_all = matches!(failure, Failure::Cut(_) | Failure::NotBegun(_));
+        if !is_of_all || !self.0.is_shared.load(Ordering::Relaxed) {
+            return failure;
+        }
+        let now = Instant::now();
+        let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.is_some_and(|lost| now.duration_since(lost) < ONE_LOSS) {
+            return Failure::Again(Box::new(failure));
+        }
+        *lost = Some(now);
+        failure
+    }
 }
 
 impl Drop for Place {
@@ -167,5 +197,24 @@ mod tests {
         assert_eq!(format!("{trunks:?}"), "[98, 1]");
         drop(places);
         assert_eq!(format!("{trunks:?}"), "[0, 0]");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_shared_connection_that_is_lost_the_first_brings_news() {
+        let trunks = Trunks::new(Duration::from_secs(1));
+        let place = trunks.place().expect("a place");
+        let is_news = |failure| place.tell(failure).is_news();
+        let cut = || Failure::Cut("reset by peer".to_owned());
+        let not_begun = || Failure::NotBegun("closing".to_owned());
+        assert!(is_news(cut()) && is_news(cut()));
+        place.shared();
+        assert!(is_news(cut()));
+        assert!(!is_news(cut()) && !is_news(not_begun()));
+        assert!(is_news(Failure::Reset("this alone".to_owned())));
+        tokio::time::advance(ONE_LOSS).await;
+        assert!(is_news(not_begun()) && !is_news(cut()));
+        let again = place.tell(not_begun());
+        assert!(again.is_before_work());
+        assert_eq!(again.to_string(), not_begun().to_string());
     }
 }

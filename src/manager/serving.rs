@@ -228,6 +228,7 @@ impl Manager {
         });
         let settling = Settling {
             outcome: verdict.outcome,
+            is_news: answer.as_ref().err().is_none_or(Failure::is_news),
             unspent: unspent(&verdict, &answer),
             reading,
             limit_hit: verdict.limit_hit,

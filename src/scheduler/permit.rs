@@ -32,6 +32,8 @@ pub struct Permit {
 pub struct Settling {
     /// What the answer means.
     pub outcome: Outcome,
+    /// Whether that is news of the account: the loss of a connection is, once for all requests that were on it.
+    pub is_news: bool,
     /// What OpenAI has not counted of the booking, where the reading does not say what is left.
     pub unspent: Unspent,
     /// What its headers said.
@@ -114,9 +116,10 @@ impl Permit {
             return;
         };
         let now_ms = self.scheduler.now_ms();
-        self.seat
-            .health()
-            .note(&booking.model_group, settling.outcome, now_ms);
+        if settling.is_news {
+            let mut health = self.seat.health();
+            health.note(&booking.model_group, settling.outcome, now_ms);
+        }
         self.close(booking, settling, now_ms);
     }
 
@@ -176,6 +179,7 @@ impl Drop for Permit {
             };
             let settling = Settling {
                 outcome: Outcome::Aborted,
+                is_news: false,
                 unspent,
                 reading: Reading::default(),
                 limit_hit: None,

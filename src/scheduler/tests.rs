@@ -52,8 +52,13 @@ fn want(tokens: f64) -> Want {
 }
 
 fn settled(permit: Permit, outcome: Outcome) {
+    told(permit, outcome, true);
+}
+
+fn told(permit: Permit, outcome: Outcome, is_news: bool) {
     permit.settle(Settling {
         outcome,
+        is_news,
         unspent: Unspent::Nothing,
         reading: crate::headers::Reading::default(),
         limit_hit: None,
@@ -178,6 +183,20 @@ async fn an_account_that_refused_its_key_is_left_out_and_asked_again_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_connection_holds_an_account_back_only_as_often_as_it_is_news() {
+    let scheduler = scheduler(r#"[{"label":"a","apiKey":"k"}]"#);
+    let started = Instant::now();
+    for (failures, is_news, waited_s) in [(20, false, 0), (5, true, 1)] {
+        for _ in 0..failures {
+            let permit = scheduler.admit(&want(1.0)).await.unwrap();
+            told(permit, Outcome::Broken, is_news);
+        }
+        spend(&scheduler, &want(1.0)).await;
+        assert_eq!(started.elapsed(), Duration::from_secs(waited_s));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_held_account_is_passed_over_and_waited_for_where_there_is_no_other() {
     let scheduler = two_accounts();
     let until_ms = scheduler.now_ms() + 4_000.0;
@@ -266,6 +285,7 @@ async fn a_block_reaches_those_who_booked_before_it() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     first.settle(Settling {
         outcome: Outcome::Limited,
+        is_news: true,
         unspent: Unspent::Tokens,
         reading: crate::headers::Reading::default(),
         limit_hit: None,
