@@ -30,11 +30,13 @@ function kill(child) {
   child.kill('SIGKILL')
 }
 
-/** The URL that a server prints when it listens. */
-async function printedURL(server) {
+/** The URLs that a server prints when it listens, so many. */
+async function printedURLs(server, count) {
+  const urls = []
   for await (const line of createInterface({ input: server.stdout })) {
     const url = /https?:\S+/.exec(line)?.[0]
-    if (url) return url
+    if (url) urls.push(url)
+    if (urls.length === count) return urls
   }
   throw new Error(`${server.spawnfile} did not start`)
 }
@@ -75,4 +77,4 @@ function answer(make) {
   process.on('disconnect', () => process.exit())
 }
 
-module.exports = { track, stop, printedURL, answering, answer }
+module.exports = { track, stop, printedURLs, answering, answer }

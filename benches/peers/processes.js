@@ -7,7 +7,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { root } = require('../../scripts/setup.js')
-const { answering, printedURL, stop, track } = require('../processes.js')
+const { answering, printedURLs, stop, track } = require('../processes.js')
 const { simulatorSettings } = require('./workload.js')
 
 /** The simulator as a server of its own. */
@@ -19,7 +19,7 @@ async function startServer() {
   const args = [command, 'simulate', '--settings', settings]
   const server = track(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
   try {
-    return { baseURL: await printedURL(server), stop: () => stop(server) }
+    return { baseURL: (await printedURLs(server, 1))[0], stop: () => stop(server) }
   } finally {
     fs.rmSync(folder, { recursive: true })
   }

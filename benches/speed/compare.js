@@ -20,7 +20,8 @@ const SLOW_CALL_MS = 3000
  * but of a contender that is very slow.
  *
  * @param {string} name of the topic
- * @param {{ url: string }} server
+ * @param {Server} server
+ * @typedef {{ url: string, certificate?: string }} Server by default its certificate, if it has one, is as good as anybody's
  * @param {{ rounds: number, ms: number, hasRedis: boolean }} settings how many rounds, and how long each of a contender is
  */
 async function compare(name, server, { rounds, ms, hasRedis, cases = topics[name].cases }) {
@@ -50,7 +51,8 @@ async function compare(name, server, { rounds, ms, hasRedis, cases = topics[name
 async function start(topic, key, { needsRedis }, server) {
   const redis = needsRedis ? await startRedis() : null
   const passed = JSON.stringify({ url: server.url, redisPort: redis?.port })
-  const child = answering(fork(path.join(__dirname, 'worker.js'), [topic, key, passed]), `${topic}, ${key}`)
+  const env = { ...process.env, ...(server.certificate && { NODE_EXTRA_CA_CERTS: server.certificate }) }
+  const child = answering(fork(path.join(__dirname, 'worker.js'), [topic, key, passed], { env }), `${topic}, ${key}`)
   return {
     async run(settings) {
       if (redis === null) return { ...(await child.ask(settings)), redisTrips: null, redisMicros: null }

@@ -13,6 +13,7 @@ const topics = require('./topics.js')
 /** How many rounds, and how long each of a contender is; few where a single call is long. */
 const ROUNDS = {
   calls: { rounds: 5, ms: 300 },
+  tls: { rounds: 5, ms: 300 },
   streams: { rounds: 5, ms: 500 },
   bodies: { rounds: 5, ms: 500 },
   embeddings: { rounds: 3, ms: 500 },
@@ -20,19 +21,23 @@ const ROUNDS = {
 }
 const QUICK = { rounds: 2, ms: 150 }
 
-/** @typedef {{ server: { url: string }, hasRedis: boolean, isQuick: boolean }} Run */
+/** @typedef {{ server: { url: string, secure: import('./compare.js').Server }, hasRedis: boolean, isQuick: boolean }} Run */
 
 function compared(name) {
   /** @param {Run} run */
   return async ({ server, hasRedis, isQuick }) => {
     const topic = topics[name]
-    const results = await compare(name, server, { ...(isQuick ? QUICK : ROUNDS[name]), hasRedis })
+    const results = await compare(name, topic.isSecure ? server.secure : server, {
+      ...(isQuick ? QUICK : ROUNDS[name]),
+      hasRedis,
+    })
     return `### ${topic.title}\n\n${topic.about}\n${comparison(topic, results)}`
   }
 }
 
 module.exports = {
   calls: compared('calls'),
+  tls: compared('tls'),
   streams: compared('streams'),
   bodies: compared('bodies'),
   embeddings: compared('embeddings'),

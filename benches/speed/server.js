@@ -5,7 +5,7 @@
 const { spawn } = require('node:child_process')
 const path = require('node:path')
 const { run } = require('../../scripts/setup.js')
-const { printedURL, stop, track } = require('../processes.js')
+const { printedURLs, stop, track } = require('../processes.js')
 
 const folder = path.join(__dirname, '..', 'server')
 
@@ -13,11 +13,13 @@ function buildServer() {
   run('cargo', ['build', '--release', '--manifest-path', path.join('benches', 'server', 'Cargo.toml')])
 }
 
+/** `secure` is the same server with TLS, for those who read its certificate before they start. */
 async function startServer() {
-  const server = track(
-    spawn(path.join(folder, 'target', 'release', 'bench-server'), { stdio: ['ignore', 'pipe', 'inherit'] }),
-  )
-  return { url: await printedURL(server), stop: () => stop(server) }
+  const certificate = path.join(folder, 'target', 'localhost.pem')
+  const program = path.join(folder, 'target', 'release', 'bench-server')
+  const server = track(spawn(program, [certificate], { stdio: ['ignore', 'pipe', 'inherit'] }))
+  const [secureURL, url] = await printedURLs(server, 2)
+  return { url, secure: { url: secureURL, certificate }, stop: () => stop(server) }
 }
 
 module.exports = { buildServer, startServer }

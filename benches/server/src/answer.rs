@@ -6,21 +6,22 @@ use std::{
     rc::Rc,
 };
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memmem;
 
 use crate::{
     embeddings::{self, Ask},
     events,
-    request::Request,
 };
 
 const CHAT: &str = include_str!("answers/chat.json");
 const ERROR: &str = include_str!("answers/error.json");
+const JSON: &str = "application/json";
 
 /// What OpenAI sends with every answer. The limits are higher than any client could reach: one that heeds them must not wait. The date
 /// is any; nobody reads it.
-const HEAD: &str = "date: Tue, 24 Nov 2026 12:00:00 GMT\r\n\
-    connection: keep-alive\r\n\
+pub(crate) const HEAD: &str = "date: Tue, 24 Nov 2026 12:00:00 GMT\r\n\
     access-control-expose-headers: X-Request-ID\r\n\
     openai-organization: org-bench\r\n\
     openai-processing-ms: 412\r\n\
@@ -40,72 +41,100 @@ const HEAD: &str = "date: Tue, 24 Nov 2026 12:00:00 GMT\r\n\
     cf-ray: 8e6b2f0c1d2a3b4c-FRA\r\n\
     alt-svc: h3=\":443\"; ma=86400\r\n";
 
-pub(crate) enum Answer {
-    Whole(Vec<u8>),
-    /// A head, and a body that is not copied for each answer.
-    Long(Vec<u8>, Rc<[u8]>),
-    /// A head, and what each write sends.
-    Pieces(Vec<u8>, Rc<[Vec<u8>]>),
-    None,
+/// What is answered, in any version of HTTP.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) kind: &'static str,
+    /// None where there is no answer.
+    pub(crate) body: Option<Body>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Body {
+    Whole(Bytes),
+    /// What each write sends.
+    Pieces(Rc<[Bytes]>),
 }
 
 /// The answers that were given so far; each is made once.
-#[derive(Default)]
 pub(crate) struct Answers {
     requests: Cell<u64>,
-    embeddings: RefCell<HashMap<Ask, Rc<[u8]>>>,
-    events: RefCell<HashMap<bool, Rc<[Vec<u8>]>>>,
+    embeddings: RefCell<HashMap<Ask, Bytes>>,
+    /// By whether they tell the usage.
+    events: RefCell<HashMap<bool, Rc<[Bytes]>>>,
+    headers: HeaderMap,
 }
 
 impl Answers {
-    pub(crate) fn to(&self, request: &Request) -> Answer {
-        if request.path.starts_with(b"/silent/") {
-            return Answer::None;
+    pub(crate) fn new() -> Self {
+        let headers = HEAD.lines().map(|line| {
+            let (name, value) = line.split_once(": ").expect("a header a line");
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        Answers {
+            requests: Cell::default(),
+            embeddings: RefCell::default(),
+            events: RefCell::default(),
+            headers: headers.collect(),
         }
-        if request.path.starts_with(b"/errors/") {
-            return self.json("400 Bad Request", ERROR);
+    }
+
+    /// What all answers have in common, for HTTP/2.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    /// A new request's identity.
+    pub(crate) fn id(&self) -> String {
+        let number = self.requests.get();
+        self.requests.set(number + 1);
+        format!("req_{number:032x}")
+    }
+
+    pub(crate) fn to(&self, path: &[u8], body: &[u8]) -> Answer {
+        if path.starts_with(b"/silent/") {
+            return Answer {
+                status: StatusCode::OK,
+                kind: JSON,
+                body: None,
+            };
         }
-        if request.path.ends_with(b"/embeddings") {
-            let ask = Ask::of(&request.body);
-            let mut made = self.embeddings.borrow_mut();
-            let body = made.entry(ask).or_insert_with(|| embeddings::body(ask));
-            let length = format!("content-length: {}\r\n", body.len());
-            return Answer::Long(
-                self.head("200 OK", "application/json", &length),
-                body.clone(),
+        if path.starts_with(b"/errors/") {
+            return json(
+                StatusCode::BAD_REQUEST,
+                Bytes::from_static(ERROR.as_bytes()),
             );
         }
-        if has(&request.body, b"\"stream\":true") {
-            let with_usage = has(&request.body, b"\"include_usage\":true");
+        if path.ends_with(b"/embeddings") {
+            let ask = Ask::of(body);
+            let mut made = self.embeddings.borrow_mut();
+            let body = made.entry(ask).or_insert_with(|| embeddings::body(ask));
+            return json(StatusCode::OK, body.clone());
+        }
+        if has(body, b"\"stream\":true") {
+            let with_usage = has(body, b"\"include_usage\":true");
             let mut made = self.events.borrow_mut();
             let pieces = made
                 .entry(with_usage)
                 .or_insert_with(|| events::pieces(with_usage));
-            let head = self.head(
-                "200 OK",
-                "text/event-stream; charset=utf-8",
-                "transfer-encoding: chunked\r\n",
-            );
-            return Answer::Pieces(head, pieces.clone());
+            return Answer {
+                status: StatusCode::OK,
+                kind: "text/event-stream; charset=utf-8",
+                body: Some(Body::Pieces(pieces.clone())),
+            };
         }
-        self.json("200 OK", CHAT)
+        json(StatusCode::OK, Bytes::from_static(CHAT.as_bytes()))
     }
+}
 
-    fn json(&self, status: &str, body: &str) -> Answer {
-        let length = format!("content-length: {}\r\n", body.len());
-        let mut bytes = self.head(status, "application/json", &length);
-        bytes.extend_from_slice(body.as_bytes());
-        Answer::Whole(bytes)
-    }
-
-    fn head(&self, status: &str, kind: &str, framing: &str) -> Vec<u8> {
-        let number = self.requests.get();
-        self.requests.set(number + 1);
-        format!(
-            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\n{framing}\
-            x-request-id: req_{number:032x}\r\n{HEAD}\r\n"
-        )
-        .into_bytes()
+fn json(status: StatusCode, body: Bytes) -> Answer {
+    Answer {
+        status,
+        kind: JSON,
+        body: Some(Body::Whole(body)),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Embeddings of 1,536 numbers, as many as there are inputs.
 
-use std::{fmt::Write, rc::Rc};
+use std::fmt::Write;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use memchr::memmem;
 
 const NUMBERS: usize = 1_536;
@@ -53,7 +54,7 @@ fn after<'a>(body: &'a [u8], text: &[u8]) -> Option<&'a [u8]> {
     memmem::find(body, text).map(|at| &body[at + text.len()..])
 }
 
-pub(crate) fn body(ask: Ask) -> Rc<[u8]> {
+pub(crate) fn body(ask: Ask) -> Bytes {
     let vectors: Vec<String> = (0..VECTORS)
         .map(|number| written(&vector(number), ask.is_base64))
         .collect();

@@ -2,6 +2,8 @@
 
 use std::{fmt::Write, rc::Rc};
 
+use bytes::Bytes;
+
 const WORDS: [&str; 7] = [" the", " parcels", " are", " on", " their", " way", ","];
 const TEXTS: usize = 98;
 
@@ -12,7 +14,7 @@ const ROLE: &str = r#"{"role":"assistant","content":"","refusal":null}"#;
 const USAGE: &str = r#"{"prompt_tokens":214,"completion_tokens":98,"total_tokens":312,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}"#;
 
 /// What each write sends; with one more event that tells the usage, where it was asked for.
-pub(crate) fn pieces(with_usage: bool) -> Rc<[Vec<u8>]> {
+pub(crate) fn pieces(with_usage: bool) -> Rc<[Bytes]> {
     let mut events = vec![chunk(&choice(ROLE, "null"), "null")];
     for word in WORDS.iter().cycle().take(TEXTS) {
         let delta = format!(r#"{{"content":"{word}"}}"#);
@@ -23,15 +25,10 @@ pub(crate) fn pieces(with_usage: bool) -> Rc<[Vec<u8>]> {
         events.push(chunk("", USAGE));
     }
     events.push("data: [DONE]\n\n".into());
-    let mut writes: Vec<Vec<u8>> = events
+    events
         .chunks(EVENTS_PER_WRITE)
-        .map(|events| events.concat())
-        .map(|text| format!("{:x}\r\n{text}\r\n", text.len()).into_bytes())
-        .collect();
-    if let Some(last) = writes.last_mut() {
-        last.extend_from_slice(b"0\r\n\r\n");
-    }
-    writes.into()
+        .map(|events| events.concat().into())
+        .collect()
 }
 
 fn choice(delta: &str, finish: &str) -> String {
