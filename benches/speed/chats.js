@@ -1,6 +1,7 @@
 'use strict'
 
-// The requests of the tables about chats. No two are equal, so that nobody can win by remembering.
+// The requests of the tables about chats. No two are equal, nor is any stretch of their texts that a tokenizer could remember: nobody
+// wins by remembering.
 
 const { text } = require('./texts.js')
 
@@ -10,22 +11,39 @@ const SYSTEM = 'You answer questions of customers of a furniture shop. Be brief,
 /** What is around the user's text. */
 const AROUND = 270
 
+/** The number of a request is in its text, in so many places at most. */
+const PLACES = 128
+
+/** Between two of them there is no less. @unit characters */
+const LEAST_BETWEEN = 100
+
 let requests = 0
 
 /** A chat whose body has about so many bytes. */
 function input({ bytes }) {
+  const number = ++requests
   const messages = [
     { role: 'system', content: SYSTEM },
-    { role: 'user', content: `Order ${++requests}. ${userText(bytes - AROUND)}` },
+    { role: 'user', content: `Order ${number}. ${piecesOf(bytes - AROUND).join(` ${number} `)}` },
   ]
   return { model: MODEL, messages, max_tokens: 60 }
 }
 
-const userTexts = new Map()
+const pieces = new Map()
 
-function userText(characters) {
-  if (!userTexts.has(characters)) userTexts.set(characters, text('prose', characters))
-  return userTexts.get(characters)
+/** A text that is as long as this with the numbers between its pieces. */
+function piecesOf(characters) {
+  if (!pieces.has(characters)) {
+    const between = Math.max(LEAST_BETWEEN, Math.ceil(characters / PLACES))
+    const whole = text('prose', characters)
+    const length = between - ' 123456 '.length
+    const count = Math.ceil(characters / between)
+    pieces.set(
+      characters,
+      Array.from({ length: count }, (_, at) => whole.slice(at * length, (at + 1) * length)),
+    )
+  }
+  return pieces.get(characters)
 }
 
 module.exports = { MODEL, input }

@@ -3,10 +3,13 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{LazyLock, Mutex},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     passages::{SHORTEST, passages},
@@ -14,8 +17,11 @@ use super::{
 };
 use crate::models::Encoding;
 
-/// How many counts are remembered at most; the newest of those that fall on the same place.
+/// How many counts are remembered at most; the newest of those that fall on the same place. They are 32 KB.
 const PLACES: usize = 4096;
+
+/// The bits of a place that hold a count; a larger one is not remembered.
+const COUNT_BITS: u32 = 16;
 
 /// [`count_text`](super::count_text), remembered.
 pub(super) fn count_text(text: &str, encoding: Encoding) -> usize {
@@ -24,49 +30,42 @@ pub(super) fn count_text(text: &str, encoding: Encoding) -> usize {
         return text::count_text(text, encoding);
     }
     passages(text)
-        .map(|passage| REMEMBERED.count(passage, encoding, text::count_text))
+        .map(|passage| REMEMBERED.count(passage, encoding, || text::count_text(passage, encoding)))
         .sum()
 }
 
 /// Counts by the hashes of their texts.
 struct Remembered {
-    /// Each with a lock of its own that nobody waits for: whoever finds it taken counts.
-    places: Vec<Mutex<Option<Count>>>,
+    /// The upper bits of a hash and the count behind them, or zero. With the place they are 60 bits of the hash: among as many texts as
+    /// a process ever counts, two that share them are not met with.
+    places: Vec<AtomicU64>,
     /// Nobody outside of the process knows it, so that two texts of the same hash can hardly be made on purpose; a count of the other
     /// one would be a wrong estimate, no more.
     seed: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Count {
-    /// Of the text, for the encoding. So many bits that two texts which share them are not met with.
-    hash: u128,
-    tokens: usize,
-}
-
 impl Remembered {
     fn new() -> Self {
         Self {
-            places: (0..PLACES).map(|_| Mutex::new(None)).collect(),
+            places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
             seed: RandomState::new().hash_one(PLACES),
         }
     }
 
-    fn count(
-        &self,
-        text: &str,
-        encoding: Encoding,
-        count: impl FnOnce(&str, Encoding) -> usize,
-    ) -> usize {
-        let hash = xxh3_128_with_seed(text.as_bytes(), self.seed ^ encoding as u64);
-        let place = &self.places[(hash % PLACES as u128) as usize];
-        let known = place.try_lock().ok().and_then(|place| *place);
-        if let Some(known) = known.filter(|known| known.hash == hash) {
-            return known.tokens;
+    fn count(&self, text: &str, encoding: Encoding, count: impl FnOnce() -> usize) -> usize {
+        let hash = xxh3_64_with_seed(text.as_bytes(), self.seed ^ encoding as u64);
+        let place = &self.places[hash as usize % PLACES];
+        // Hash and count are in one word, which is written and read whole.
+        let known = place.load(Ordering::Relaxed);
+        if known != 0 && (known ^ hash) >> COUNT_BITS == 0 {
+            return (known & ((1 << COUNT_BITS) - 1)) as usize;
         }
-        let tokens = count(text, encoding);
-        if let Ok(mut place) = place.try_lock() {
-            *place = Some(Count { hash, tokens });
+        let tokens = count();
+        if tokens < 1 << COUNT_BITS {
+            place.store(
+                hash >> COUNT_BITS << COUNT_BITS | tokens as u64,
+                Ordering::Relaxed,
+            );
         }
         tokens
     }
@@ -77,23 +76,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_passage_is_counted_once_for_each_encoding() {
+    fn a_text_is_counted_once_for_each_encoding() {
         let remembered = Remembered::new();
-        let counted = Mutex::new(0);
-        let count = |text: &str, encoding| {
-            remembered.count(text, encoding, |text, encoding| {
-                *counted.lock().unwrap() += 1;
-                text::count_text(text, encoding)
-            })
-        };
         let text = "言葉 and words. ".repeat(100);
-        for encoding in [Encoding::O200kBase, Encoding::R50kBase] {
-            let expected = text::count_text(&text, encoding);
+        for (encoding, tokens) in [(Encoding::O200kBase, 7), (Encoding::R50kBase, 8)] {
+            assert_eq!(remembered.count(&text, encoding, || tokens), tokens);
             for _ in 0..3 {
-                assert_eq!(count(&text, encoding), expected);
+                assert_eq!(remembered.count(&text, encoding, || unreachable!()), tokens);
             }
         }
-        assert_eq!(*counted.lock().unwrap(), 2);
     }
 
     #[test]
@@ -102,18 +93,34 @@ mod tests {
         // More than there are places.
         for length in 0..2 * PLACES {
             let text = "a b".repeat(300) + &" c".repeat(length);
-            let count = |_: &str, _| length;
-            assert_eq!(remembered.count(&text, Encoding::O200kBase, count), length);
+            let count = |text: &str, tokens| remembered.count(text, Encoding::O200kBase, || tokens);
+            assert_eq!(count(&text, length), length);
         }
     }
 
     #[test]
-    fn who_finds_a_place_taken_counts() {
+    fn a_count_that_has_no_room_is_not_remembered() {
         let remembered = Remembered::new();
-        let places: Vec<_> = remembered.places.iter().map(|place| place.lock()).collect();
-        assert_eq!(remembered.count("text", Encoding::O200kBase, |_, _| 7), 7);
-        drop(places);
-        assert_eq!(remembered.count("text", Encoding::O200kBase, |_, _| 8), 8);
-        assert_eq!(remembered.count("text", Encoding::O200kBase, |_, _| 9), 8);
+        for tokens in [1 << COUNT_BITS, (1 << COUNT_BITS) - 1] {
+            let count = || remembered.count("text", Encoding::O200kBase, || tokens);
+            assert_eq!(count(), tokens);
+        }
+        let count = || remembered.count("text", Encoding::O200kBase, || unreachable!());
+        assert_eq!(count(), (1 << COUNT_BITS) - 1);
+    }
+
+    #[test]
+    fn a_long_text_has_the_same_count_however_often_it_is_counted() {
+        let text = "One, two; three (four) five: 6.7! 言葉? ".repeat(300);
+        for encoding in [
+            Encoding::O200kBase,
+            Encoding::Cl100kBase,
+            Encoding::R50kBase,
+        ] {
+            let expected = text::count_text(&text, encoding);
+            for _ in 0..2 {
+                assert_eq!(count_text(&text, encoding), expected);
+            }
+        }
     }
 }
