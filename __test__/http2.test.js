@@ -18,6 +18,8 @@ const { completion } = require('./support/server.js')
 const CHAT = { model: 'gpt-6-luna', messages: [{ role: 'user', content: 'Hello' }] }
 /** What one connection carries at most. */
 const LARGEST_LOAD = 100
+/** How often a call is sent again at once that a server did not begin with. */
+const MOST_NOT_BEGUN = 2
 
 let folder
 let certificates
@@ -75,6 +77,10 @@ function poolOf(t, baseURL, settings = {}) {
 function respond({ response }) {
   response.writeHead(200, { 'content-type': 'application/json', 'x-request-id': 'req_1' })
   response.end(JSON.stringify(completion()))
+}
+
+function refuse({ stream }) {
+  stream.close(http2.constants.NGHTTP2_REFUSED_STREAM)
 }
 
 /** Those who begin at once connect at once; the connection of one who came before is shared. */
@@ -140,17 +146,59 @@ test('more than a connection may carry get more connections, and nobody waits fo
   assert.ok(loads.size >= 3 && Math.max(...loads.values()) <= LARGEST_LOAD, `loads of ${[...loads.values()]}`)
 })
 
-test('what a server refuses before it begins is sent again, and its booking given back', async (t) => {
+test('what a server refuses before it begins is sent again at once, and takes no room', async (t) => {
   const { sessions, calls, baseURL } = await startServer(t, (call, number) => {
-    if (number === 1) return call.stream.close(http2.constants.NGHTTP2_REFUSED_STREAM)
+    if (number <= MOST_NOT_BEGUN) return refuse(call)
     respond(call)
   })
-  // One request a minute: were the first one counted, the second would find no room.
-  const manager = poolOf(t, baseURL, { accounts: account({ requestsPerMinute: 1 }), maxWaitMs: 10_000 })
+  // One request a minute: were the first one counted, there would be no room for more; and nothing is repeated of a failing server.
+  const manager = poolOf(t, baseURL, { accounts: account({ requestsPerMinute: 1 }), maxRetries: 0, maxWaitMs: 0 })
   const { served } = await manager.chat(CHAT)
-  assert.deepEqual(outcomes(served), ['broken', 'ok'])
-  assert.equal(calls.length, 2)
+  assert.deepEqual(outcomes(served), ['ok'])
+  assert.equal(calls.length, MOST_NOT_BEGUN + 1)
   assert.equal(sessions.length, 1)
+})
+
+test('a server that refuses again and again has failed, and what it refused took no room', async (t) => {
+  const { calls, baseURL } = await startServer(t, (call, number) => {
+    if (number <= MOST_NOT_BEGUN + 1) return refuse(call)
+    respond(call)
+  })
+  const manager = poolOf(t, baseURL, { accounts: account({ requestsPerMinute: 1 }), maxRetries: 0, maxWaitMs: 0 })
+  await assert.rejects(manager.chat(CHAT), { code: 'ERR_UPSTREAM', message: /the server did not begin/ })
+  assert.equal(calls.length, MOST_NOT_BEGUN + 1)
+  assert.deepEqual(outcomes((await manager.chat(CHAT)).served), ['ok'])
+})
+
+test('what a closing server does not begin with goes over another connection at once', async (t) => {
+  const { sessions, calls, baseURL } = await startServer(t, (call, number) => {
+    if (number === 1) return respond(call)
+    // The third is above the last one that is answered on this connection.
+    if (number === 3) call.session.goaway(http2.constants.NGHTTP2_NO_ERROR, calls[1].stream.id)
+    if (number === 4) for (const waiting of [calls[1], call]) respond(waiting)
+  })
+  const manager = poolOf(t, baseURL, { maxRetries: 0 })
+  await openOne(manager)
+  const begun = manager.chat(CHAT)
+  await eventually(() => assert.equal(calls.length, 2))
+  const notBegun = manager.chat(CHAT)
+  for (const answer of [begun, notBegun]) assert.deepEqual(outcomes((await answer).served), ['ok'])
+  assert.deepEqual(
+    calls.map(({ session }) => sessions.indexOf(session)),
+    [0, 0, 0, 1],
+  )
+})
+
+test('an answer that has begun is not one that the server did not begin with', async (t) => {
+  const { calls, baseURL } = await startServer(t, (call) => {
+    call.response.writeHead(200, { 'content-type': 'application/json' })
+    call.response.write('{')
+    call.stream.once('drain', () => refuse(call))
+    call.response.write(' '.repeat(100_000))
+  })
+  const manager = poolOf(t, baseURL, { maxRetries: 0 })
+  await assert.rejects(manager.chat(CHAT), { code: 'ERR_UPSTREAM', message: /the answer broke off/ })
+  assert.equal(calls.length, 1)
 })
 
 test('a closing server answers what it has begun with, and the rest goes over another connection', async (t) => {
@@ -183,8 +231,53 @@ test('a connection that is lost loses none of its requests', async (t) => {
   for (const { served } of answers) assert.deepEqual(outcomes(served), ['broken', 'ok'])
 })
 
+test('a connection that is lost counts once against an account, however many requests were on it', async (t) => {
+  const count = 20
+  const lossy = await startServer(t, (call, number) => {
+    if (number === 1 || lossy.sessions.length > 1) respond(call)
+    if (number === 1 + count) call.session.destroy()
+  })
+  const other = await startServer(t, respond)
+  const [wide] = WIDE
+  const accounts = [
+    { ...wide, label: 'a', baseURL: lossy.baseURL },
+    { ...wide, label: 'b', baseURL: other.baseURL },
+  ]
+  const manager = new RequestManager({ accounts, maxRetries: 0 })
+  t.after(() => manager.close())
+  await manager.chat(CHAT, { accounts: 'a' })
+  const lost = () => assert.rejects(manager.chat(CHAT, { accounts: 'a' }), { code: 'ERR_UPSTREAM' })
+  await atOnce(count, lost)
+  // Failures in a row would hold the account back for a second.
+  const { candidates } = (await manager.chat(CHAT)).served
+  assert.deepEqual(candidates.map(({ account, waitMs }) => [account, waitMs]).sort(), [
+    ['a', 0],
+    ['b', 0],
+  ])
+})
+
+test('streams that were read to their last event end by themselves', async (t) => {
+  const open = []
+  const { sessions, calls, baseURL } = await startServer(t, ({ response }) => {
+    const choices = [{ index: 0, delta: { content: 'Hello' }, finish_reason: 'stop' }]
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(`data: ${JSON.stringify({ choices })}\n\ndata: [DONE]\n\n`)
+    open.push(response)
+  })
+  const manager = poolOf(t, baseURL)
+  for (let count = 0; count < 10; count++) {
+    for await (const event of await manager.chat({ ...CHAT, stream: true })) assert.ok(event.choices)
+    // The reader is through with it.
+    open.pop().end()
+  }
+  await eventually(() => assert.ok(calls.every(({ stream }) => stream.closed)))
+  const codes = new Set(calls.map(({ stream }) => stream.rstCode))
+  assert.deepEqual([...codes], [http2.constants.NGHTTP2_NO_ERROR])
+  assert.equal(sessions.length, 1)
+})
+
 test('an answer that a server takes back is not taken for one that has ended', async (t) => {
-  const { sessions, baseURL } = await startServer(t, async ({ response, stream }) => {
+  const { sessions, baseURL } = await startServer(t, ({ response, stream }) => {
     response.writeHead(200, { 'content-type': 'application/octet-stream' })
     response.write(Buffer.alloc(100_000, 1))
     // Only when it is on its way; to the HTTP client this is an end like any other.

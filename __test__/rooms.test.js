@@ -71,6 +71,7 @@ test('a room uses only rooms of a smaller number', () => {
 for (const [library, room] of [
   ['napi', 'binding'],
   ['reqwest', 'client'],
+  ['h2', 'client'],
 ]) {
   test(`only ${room} knows ${library}`, () => {
     const users = files().filter(({ code }) => new RegExp(`\\b${library}::`).test(code))

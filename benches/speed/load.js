@@ -1,7 +1,7 @@
 'use strict'
 
 const { cpuNow, cpuSince } = require('../cpu.js')
-const { quantile } = require('../statistics.js')
+const { Times } = require('./times.js')
 
 /**
  * So many calls at a time for so long; the last ones are waited for, and each caller makes one at least. The topic makes what is sent,
@@ -12,7 +12,7 @@ const { quantile } = require('../statistics.js')
  */
 async function load({ input, unitsOf }, send, settings) {
   const { concurrency, ms } = settings
-  const times = []
+  const times = new Times()
   let units = 0
   const cpu = cpuNow()
   const start = performance.now()
@@ -22,22 +22,23 @@ async function load({ input, unitsOf }, send, settings) {
       const answered = await send(input(settings))
       units += unitsOf(answered, settings)
       const now = performance.now()
-      times.push(now - before)
+      times.add(now - before)
       before = now
     } while (before - start < ms)
   }
   await Promise.all(Array.from({ length: concurrency }, caller))
   const seconds = (performance.now() - start) / 1000
   const spent = cpuSince(cpu)
-  times.sort((a, b) => a - b)
+  const megabytes = process.memoryUsage.rss() / 1e6
+  const [p50Ms, p99Ms] = times.quantiles(0.5, 0.99)
   return {
     units,
     perSecond: units / seconds,
-    p50Ms: quantile(times, 0.5),
-    p99Ms: quantile(times, 0.99),
+    p50Ms,
+    p99Ms,
     jsThreadMicros: spent.jsThread === null ? null : spent.jsThread / units,
     processMicros: spent.process / units,
-    megabytes: process.memoryUsage.rss() / 1e6,
+    megabytes,
   }
 }
 

@@ -1,10 +1,14 @@
 //! One HTTP call as the caller sees it afterwards: where it went and why, what its answer meant, how long it took.
 
 mod choice;
+mod loss;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::choice::{Because, Candidate, Choice};
+pub use self::{
+    choice::{Because, Candidate, Choice},
+    loss::Loss,
+};
 
 /// What the answer to an attempt means. The names are stable: they appear in results, errors and events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -16,6 +16,10 @@ const LONGEST_BODY: usize = 256 * 1024 * 1024;
 /// Up to this length a body of any kind is taken in whole, so that one that breaks off can be asked for again.
 const SHORT_BODY: u64 = 64 * 1024;
 
+/// How long an end is waited for that nobody wants any more, and how many bytes may come before it.
+const LONGEST_END: Duration = Duration::from_secs(5);
+const MOST_BEFORE_END: usize = 16 * 1024;
+
 /// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -34,25 +38,30 @@ pub struct Opened {
     pub status: u16,
     /// Response headers.
     pub headers: HeaderMap,
-    /// None when it has ended.
-    response: Option<Response>,
-    /// Until nobody wants the body any more.
-    place: Place,
+    /// None when it has ended, or nobody wants it any more.
+    rest: Option<Rest>,
     idle: Duration,
     /// Why the body has ended too early, once it has.
     failed: Option<Failure>,
 }
 
+/// What is still to come.
+#[derive(Debug)]
+struct Rest {
+    // Dropped first: what is given up makes room on its connection.
+    response: Response,
+    place: Place,
+}
+
 impl Opened {
     pub(super) fn new(mut response: Response, place: Place, idle: Duration) -> Self {
         if response.version() == Version::HTTP_2 {
-            place.shared();
+            place.shares(response.url());
         }
         Opened {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
-            response: Some(response),
-            place,
+            rest: Some(Rest { response, place }),
             idle,
             failed: None,
         }
@@ -65,11 +74,9 @@ impl Opened {
 
     /// Whether the body is better handed on than waited for: no JSON, and longer than a little, or of a length that nobody knows yet.
     pub fn is_download(&self) -> bool {
-        let is_short = self
-            .response
-            .as_ref()
-            .and_then(Response::content_length)
-            .is_some_and(|length| length <= SHORT_BODY);
+        let length = |rest: &Rest| rest.response.content_length();
+        let length = self.rest.as_ref().and_then(length);
+        let is_short = length.is_some_and(|length| length <= SHORT_BODY);
         (200..300).contains(&self.status) && !is_short && !self.kind().contains("json")
     }
 
@@ -83,33 +90,40 @@ impl Opened {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        let Some(response) = &mut self.response else {
+        let Some(rest) = &mut self.rest else {
             return Ok(None);
         };
-        let piece = timeout(self.idle, response.chunk())
+        let piece = timeout(self.idle, rest.piece())
             .await
-            .map_err(|_| Failure::Idle(self.idle.as_millis()))
-            .and_then(|piece| piece.map_err(|error| self.place.tell(Failure::of(error))))
-            .and_then(|piece| match piece {
-                None => self.end(),
-                piece => Ok(piece),
-            });
-        self.failed = piece.as_ref().err().cloned();
+            .unwrap_or_else(|_| Err(Failure::Idle(self.idle.as_millis())));
+        let piece = match piece {
+            Ok(None) => self.rest.take().map_or(Ok(None), |rest| rest.end()),
+            piece => piece,
+        };
+        if let Err(failure) = &piece {
+            self.failed = Some(failure.clone());
+            self.rest = None;
+        }
         piece
     }
 
-    /// The end, as the HTTP client says. By HTTP/2 it says so as well when the server takes back what it has not sent yet and names no
-    /// error (RFC 9113, 8.1: `RST_STREAM` with `NO_ERROR`).
-    fn end(&mut self) -> Result<Option<Bytes>, Failure> {
-        let over_http2 = self
-            .response
-            .take()
-            .filter(|response| response.version() == Version::HTTP_2);
-        match over_http2.map(reqwest::Body::from) {
-            Some(body) if !body.is_end_stream() => Err(Failure::Reset(
-                "the server ended it before its end".to_owned(),
-            )),
-            _ => Ok(None),
+    /// Nobody wants what is still to come, which is the end alone. It is read nevertheless: given up, the answer would take its
+    /// connection with it by HTTP/1.1; by HTTP/2 it would be taken back, and connections end themselves after too much of that.
+    pub fn let_end(&mut self) {
+        if let Some(mut rest) = self.rest.take() {
+            tokio::spawn(async move {
+                let end = async {
+                    let mut bytes = 0;
+                    while let Ok(Some(piece)) = rest.piece().await {
+                        bytes += piece.len();
+                        if bytes > MOST_BEFORE_END {
+                            break;
+                        }
+                    }
+                };
+                // Whether it came: nobody asks.
+                let _ = timeout(LONGEST_END, end).await;
+            });
         }
     }
 
@@ -145,5 +159,26 @@ impl Opened {
                 }
             }
         }
+    }
+}
+
+impl Rest {
+    async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.response.chunk().await.map_err(|error| {
+            let loss = || self.place.loss(self.response.url());
+            Failure::of(error, loss).within_answer()
+        })
+    }
+
+    /// The end, as the HTTP client says. By HTTP/2 it says so as well when the server takes back what it has not sent yet and names no
+    /// error (RFC 9113, 8.1: `RST_STREAM` with `NO_ERROR`).
+    fn end(self) -> Result<Option<Bytes>, Failure> {
+        let is_http2 = self.response.version() == Version::HTTP_2;
+        if is_http2 && !reqwest::Body::from(self.response).is_end_stream() {
+            return Err(Failure::Reset(
+                "the server ended it before its end".to_owned(),
+            ));
+        }
+        Ok(None)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt};
 
+use crate::attempt::Loss;
+
 /// Why there is no complete answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -17,10 +19,10 @@ pub enum Failure {
     Idle(u128),
     /// The server broke off this answer, not the connection, as HTTP/2 lets it.
     Reset(String),
-    /// The connection broke after sending.
+    /// The connection broke after sending. It was for this request alone.
     Cut(String),
-    /// What another request on the same connection has told already.
-    Again(Box<Failure>),
+    /// The connection broke after sending, and took with it whatever else was under way on it.
+    Lost(String, Loss),
 }
 
 impl Failure {
@@ -30,10 +32,11 @@ impl Failure {
             Failure::SlowConnect(_) => Some("connect"),
             Failure::FirstByte(_) => Some("firstByte"),
             Failure::Idle(_) => Some("idle"),
-            Failure::Again(first) => first.phase(),
-            Failure::Connect(_) | Failure::NotBegun(_) | Failure::Reset(_) | Failure::Cut(_) => {
-                None
-            }
+            Failure::Connect(_)
+            | Failure::NotBegun(_)
+            | Failure::Reset(_)
+            | Failure::Cut(_)
+            | Failure::Lost(..) => None,
         }
     }
 
@@ -41,18 +44,24 @@ impl Failure {
     pub fn is_before_work(&self) -> bool {
         match self {
             Failure::Connect(_) | Failure::SlowConnect(_) | Failure::NotBegun(_) => true,
-            Failure::Again(first) => first.is_before_work(),
-            Failure::FirstByte(_) | Failure::Idle(_) | Failure::Reset(_) | Failure::Cut(_) => false,
+            Failure::FirstByte(_)
+            | Failure::Idle(_)
+            | Failure::Reset(_)
+            | Failure::Cut(_)
+            | Failure::Lost(..) => false,
         }
     }
 
-    /// Whether nobody has told it before.
-    pub fn is_news(&self) -> bool {
-        !matches!(self, Failure::Again(_))
+    /// The loss of a connection that others may tell of as well.
+    pub fn loss(&self) -> Option<&Loss> {
+        match self {
+            Failure::Lost(_, loss) => Some(loss),
+            _ => None,
+        }
     }
 
-    /// The cause in its own words, without the URL.
-    pub(super) fn of(error: reqwest::Error) -> Self {
+    /// The cause in its own words, without the URL; `loss` tells which one it is, where the connection is that of many.
+    pub(super) fn of(error: reqwest::Error, loss: impl FnOnce() -> Option<Loss>) -> Self {
         let is_connect = error.is_connect();
         let error = error.without_url();
         let http2 = causes(&error).find_map(|cause| cause.downcast_ref::<h2::Error>());
@@ -69,7 +78,19 @@ impl Failure {
             _ if is_connect => Failure::Connect(words),
             Some(error) if turns_away(error) => Failure::NotBegun(words),
             Some(error) if error.is_reset() => Failure::Reset(words),
-            _ => Failure::Cut(words),
+            // Of what becomes of a connection the HTTP client tells in the same words, whatever was spoken on it.
+            _ => match loss() {
+                Some(loss) => Failure::Lost(words, loss),
+                None => Failure::Cut(words),
+            },
+        }
+    }
+
+    /// The same of an answer that has begun: so has the server.
+    pub(super) fn within_answer(self) -> Self {
+        match self {
+            Failure::NotBegun(why) => Failure::Reset(why),
+            other => other,
         }
     }
 }
@@ -85,8 +106,7 @@ impl fmt::Display for Failure {
             Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
             Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
             Failure::Reset(why) => write!(f, "the answer broke off: {why}"),
-            Failure::Cut(why) => write!(f, "the connection broke: {why}"),
-            Failure::Again(first) => first.fmt(f),
+            Failure::Cut(why) | Failure::Lost(why, _) => write!(f, "the connection broke: {why}"),
         }
     }
 }

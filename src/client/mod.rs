@@ -20,7 +20,6 @@ use crate::config::{Address, Timeouts};
 /// The HTTP client of one manager, with its pooled connections.
 #[derive(Debug)]
 pub struct Client {
-    connect: Duration,
     trunks: Trunks,
 }
 
@@ -28,7 +27,6 @@ impl Client {
     /// A client that gives up connecting after `connect`.
     pub fn new(connect: Duration) -> Self {
         Client {
-            connect,
             trunks: Trunks::new(connect),
         }
     }
@@ -52,8 +50,11 @@ impl Client {
             .await
             .map_err(|_| Failure::FirstByte(timeouts.first_byte.as_millis()))?
             .map_err(|error| match error.is_connect() && error.is_timeout() {
-                true => Failure::SlowConnect(self.connect.as_millis()),
-                false => place.tell(Failure::of(error)),
+                true => Failure::SlowConnect(self.trunks.connect().as_millis()),
+                false => {
+                    let server = error.url().cloned();
+                    Failure::of(error, || place.loss(server.as_ref()?))
+                }
             })?;
         Ok(Opened::new(response, place, timeouts.idle))
     }

@@ -1,24 +1,29 @@
 //! Connections, and how many requests one of them carries.
 //!
 //! A server that offers HTTP/2, as all of OpenAI's do, gets many requests on one connection: a burst then needs no handshakes. Others
-//! get HTTP/1.1 and a connection for each request that is under way. A *trunk* is an HTTP client of its own, with at most one connection
-//! of HTTP/2 to each server, and a bound on what is under way on it.
+//! get HTTP/1.1 and a connection for each request that is under way. A *trunk* is an HTTP client of its own, with one connection of
+//! HTTP/2 to each server, and a bound on what is under way on it.
+//!
+//! Two things the HTTP client gives no choice in. Requests that find no connection, as in the first burst and after a loss, connect each
+//! for itself; when one is through they share it, and drop what they have opened. And it knows fifty answers that were given up, each for
+//! a second: after a thousand frames of others that still came in, it ends the connection (h2 0.4, `max_concurrent_reset_streams` and
+//! `max_local_error_reset_streams`).
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use reqwest::redirect;
+use reqwest::{Url, redirect};
 use rustls::{ClientConfig, crypto::ring};
 use tokio::time::Instant;
 
 use super::Failure;
-use crate::trust;
+use crate::{attempt::Loss, trust};
 
 /// Requests under way on one trunk: servers are asked to allow no fewer on a connection (RFC 9113, 6.5.2). The HTTP client tells
 /// nobody what a server does allow; above that it lets requests wait without a word.
@@ -35,9 +40,6 @@ const CONNECTION_WINDOW: u32 = LARGEST_LOAD as u32 * ANSWER_WINDOW;
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// All requests on a connection hear of its loss at once: what comes within this time is still the same one.
-const ONE_LOSS: Duration = Duration::from_secs(1);
-
 /// The trunks of one manager. There are never more than the most requests under way at once, in hundreds, have needed; a trunk that
 /// is not used has no connections after a while.
 pub(super) struct Trunks {
@@ -50,14 +52,23 @@ pub(super) struct Trunks {
 struct Trunk {
     http: reqwest::Client,
     under_way: AtomicUsize,
-    /// Whether an answer has come by HTTP/2.
-    is_shared: AtomicBool,
-    /// When a shared connection was last known to be lost.
-    lost: Mutex<Option<Instant>>,
+    /// Servers that have answered by HTTP/2.
+    sharing: Mutex<Vec<Sharing>>,
+}
+
+/// A server with one connection for many requests.
+struct Sharing {
+    host: Box<str>,
+    port: Option<u16>,
+    /// The last loss of its connection, and when the first of these requests told of it.
+    lost: Option<(Loss, Instant)>,
 }
 
 /// The place of one request on a trunk, given back when dropped.
-pub(super) struct Place(Arc<Trunk>);
+pub(super) struct Place {
+    trunk: Arc<Trunk>,
+    since: Instant,
+}
 
 impl Trunks {
     /// Trunks that give up connecting after `connect`.
@@ -71,7 +82,7 @@ impl Trunks {
 
     /// A place on the first trunk that has one, so that the later ones fall idle when there is less to do.
     pub(super) fn place(&self) -> Result<Place, Failure> {
-        let mut trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trunks = lock(&self.trunks);
         let free = trunks
             .iter()
             .find(|trunk| trunk.under_way.load(Ordering::Relaxed) < LARGEST_LOAD);
@@ -81,8 +92,7 @@ impl Trunks {
                 let trunk = Arc::new(Trunk {
                     http: self.client()?,
                     under_way: AtomicUsize::new(0),
-                    is_shared: AtomicBool::new(false),
-                    lost: Mutex::default(),
+                    sharing: Mutex::default(),
                 });
                 trunks.push(trunk.clone());
                 trunk
@@ -90,7 +100,15 @@ impl Trunks {
         };
         // Only here, under the lock, does it grow.
         trunk.under_way.fetch_add(1, Ordering::Relaxed);
-        Ok(Place(trunk))
+        Ok(Place {
+            trunk,
+            since: Instant::now(),
+        })
+    }
+
+    /// The time within which there must be a connection.
+    pub(super) fn connect(&self) -> Duration {
+        self.connect
     }
 
     fn client(&self) -> Result<reqwest::Client, Failure> {
@@ -129,45 +147,58 @@ impl Trunks {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn no_tls(error: impl fmt::Display) -> Failure {
     Failure::Connect(format!("TLS cannot be set up: {error}"))
 }
 
 impl Place {
     pub(super) fn http(&self) -> &reqwest::Client {
-        &self.0.http
+        &self.trunk.http
     }
 
-    /// Others may be on the connection as well.
-    pub(super) fn shared(&self) {
-        self.0.is_shared.store(true, Ordering::Relaxed);
+    /// The server has answered by HTTP/2.
+    pub(super) fn shares(&self, server: &Url) {
+        let mut sharing = lock(&self.trunk.sharing);
+        if !sharing.iter().any(|known| known.is_at(server)) {
+            sharing.push(Sharing {
+                host: server.host_str().unwrap_or_default().into(),
+                port: server.port(),
+                lost: None,
+            });
+        }
     }
 
-    /// A failure as others are to hear of it: of all requests that go down with a connection, the first alone brings news.
-    pub(super) fn tell(&self, failure: Failure) -> Failure {
-        let is_of_all = matches!(failure, Failure::Cut(_) | Failure::NotBegun(_));
-        if !is_of_all || !self.0.is_shared.load(Ordering::Relaxed) {
-            return failure;
-        }
-        let now = Instant::now();
-        let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        if lost.is_some_and(|lost| now.duration_since(lost) < ONE_LOSS) {
-            return Failure::Again(Box::new(failure));
-        }
-        *lost = Some(now);
-        failure
+    /// Which loss this request tells of, whose connection to the server is gone, where others share that: the last one, if it was under
+    /// way when that came to light, however late it notices.
+    pub(super) fn loss(&self, server: &Url) -> Option<Loss> {
+        let mut sharing = lock(&self.trunk.sharing);
+        let known = sharing.iter_mut().find(|known| known.is_at(server))?;
+        let lost = known.lost.take_if(|(_, told)| self.since <= *told);
+        let (loss, told) = lost.unwrap_or_else(|| (Loss::new(), Instant::now()));
+        known.lost = Some((loss.clone(), told));
+        Some(loss)
+    }
+}
+
+impl Sharing {
+    fn is_at(&self, server: &Url) -> bool {
+        Some(&*self.host) == server.host_str() && self.port == server.port()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.trunk.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl fmt::Debug for Trunks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
+        let trunks = lock(&self.trunks);
         let loads = trunks
             .iter()
             .map(|trunk| trunk.under_way.load(Ordering::Relaxed));
@@ -200,21 +231,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_a_shared_connection_that_is_lost_the_first_brings_news() {
+    async fn whatever_was_under_way_tells_of_the_same_loss() {
         let trunks = Trunks::new(Duration::from_secs(1));
-        let place = trunks.place().expect("a place");
-        let is_news = |failure| place.tell(failure).is_news();
-        let cut = || Failure::Cut("reset by peer".to_owned());
-        let not_begun = || Failure::NotBegun("closing".to_owned());
-        assert!(is_news(cut()) && is_news(cut()));
-        place.shared();
-        assert!(is_news(cut()));
-        assert!(!is_news(cut()) && !is_news(not_begun()));
-        assert!(is_news(Failure::Reset("this alone".to_owned())));
-        tokio::time::advance(ONE_LOSS).await;
-        assert!(is_news(not_begun()) && !is_news(cut()));
-        let again = place.tell(not_begun());
-        assert!(again.is_before_work());
-        assert_eq!(again.to_string(), not_begun().to_string());
+        let [one, other] =
+            ["https://one.test/v1", "https://other.test/v1"].map(|url| Url::parse(url).unwrap());
+        let passing = || tokio::time::advance(Duration::from_secs(5));
+
+        let [first, second] = [trunks.place().unwrap(), trunks.place().unwrap()];
+        assert_eq!(first.loss(&one), None, "nobody shares it");
+        first.shares(&one);
+        second.shares(&one);
+        second.shares(&other);
+        passing().await;
+        let lost = first.loss(&one);
+        passing().await;
+        assert!(lost.is_some());
+        assert_eq!(second.loss(&one), lost, "however late it notices");
+        assert_ne!(second.loss(&other), lost, "of another server");
+
+        let third = trunks.place().unwrap();
+        let lost_again = third.loss(&one);
+        assert_ne!(lost_again, lost, "it began after that one");
+        assert_eq!(first.loss(&one), lost_again);
     }
 }

@@ -52,9 +52,10 @@ pub(super) async fn exchange(
         let pieces = Pieces::begin(opened).await?;
         return Ok((head, Some(Coming::Pieces(pieces))));
     }
-    let (events, error) = Events::begin(opened).await?;
+    let (mut events, error) = Events::begin(opened).await?;
     // Nothing has been delivered yet, so it is an answer like any other.
     if let Some(error) = error {
+        events.opened.let_end();
         head.status = status_of_event(error.as_bytes());
         head.body = error.into();
         return Ok((head, None));

@@ -6,7 +6,7 @@ use http::Method;
 use tokio::time::Instant;
 
 use super::{
-    Manager,
+    Manager, Request,
     exchange::{Coming, exchange, verdict_of},
     serving::Call,
     trail::Trail,
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     attempt::Outcome,
     client::{Answer, Failure},
+    config::{Account, Address},
     key::{ApiKey, CurrentKey},
     outcome::Verdict,
     scheduler::Permit,
@@ -21,6 +22,10 @@ use crate::{
 
 /// Of the answers that refuse a key the one that another key may change.
 const UNAUTHORIZED: u16 = 401;
+
+/// How often a call is made again at once that the server did not begin with. The first time its connection was about to close, as it
+/// is after so many requests with some servers; a server that goes on refusing is left alone like one that fails.
+const MOST_NOT_BEGUN: u32 = 2;
 
 /// What came of a call.
 #[derive(Debug)]
@@ -81,24 +86,17 @@ impl Manager {
         let account = permit.account();
         let timeouts = request.options.timeouts;
         let timeouts = timeouts.unwrap_or(current.settings.timeouts);
-        let path = match &request.route {
-            // It is added as it came: what is escaped in it stays so.
-            Some(_) => "/",
-            None => request.path(),
-        };
-        let mut address = account.address(path, &request.model, &key.key);
-        let method = match &request.route {
-            Some(route) => {
-                route.add_to(&mut address);
-                route.method.clone()
-            }
-            None => Method::POST,
-        };
         let body = request.body_for(account);
         trail.begins(permit, waited);
         let sent = Instant::now();
-        let exchanged =
-            exchange(&current.client, (method, address), body, request, &timeouts).await;
+        let mut not_begun = 0;
+        let exchanged = loop {
+            let target = target(request, account, key);
+            match exchange(&current.client, target, body.clone(), request, &timeouts).await {
+                Err(Failure::NotBegun(_)) if not_begun < MOST_NOT_BEGUN => not_begun += 1,
+                exchanged => break exchanged,
+            }
+        };
         let (answer, coming) = match exchanged {
             Ok((answer, coming)) => (Ok(answer), coming),
             Err(failure) => (Err(failure), None),
@@ -112,4 +110,22 @@ impl Manager {
             key_failure: None,
         }
     }
+}
+
+/// Where a request goes, and how.
+fn target(request: &Request, account: &Account, key: &CurrentKey) -> (Method, Address) {
+    let path = match &request.route {
+        // It is added as it came: what is escaped in it stays so.
+        Some(_) => "/",
+        None => request.path(),
+    };
+    let mut address = account.address(path, &request.model, &key.key);
+    let method = match &request.route {
+        Some(route) => {
+            route.add_to(&mut address);
+            route.method.clone()
+        }
+        None => Method::POST,
+    };
+    (method, address)
 }

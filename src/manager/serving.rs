@@ -228,7 +228,7 @@ impl Manager {
         });
         let settling = Settling {
             outcome: verdict.outcome,
-            is_news: answer.as_ref().err().is_none_or(Failure::is_news),
+            loss: answer.as_ref().err().and_then(Failure::loss).cloned(),
             unspent: unspent(&verdict, &answer),
             reading,
             limit_hit: verdict.limit_hit,

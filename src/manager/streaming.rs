@@ -124,11 +124,13 @@ async fn next_events(delivery: &mut Delivery, events: &mut Events) -> Result<Bat
         let (taken, told) = take(delivery, events, passes);
         let is_over = delivery.tally.is_done || events.is_at_end();
         if let Some(told) = told.as_ref().filter(|_| !passes && taken.is_empty()) {
+            events.opened.let_end();
             return Err(tell(delivery, told));
         }
         match ready {
             _ if passes && told.is_some() => {
                 delivery.broken();
+                events.opened.let_end();
                 let taken: Vec<Event> = taken.into_iter().chain(told).collect();
                 return Ok(batch(delivery, frames_json(&taken, false)));
             }
@@ -136,6 +138,7 @@ async fn next_events(delivery: &mut Delivery, events: &mut Events) -> Result<Bat
                 if is_over && told.is_none() && (delivery.tally.is_whole() || !has_known_end) =>
             {
                 delivery.end();
+                events.opened.let_end();
                 return Ok(match passes {
                     true => batch(delivery, frames_json(&taken, delivery.tally.is_done)),
                     false => batch(delivery, events_json(&taken)),

@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::attempt::Outcome;
+use crate::attempt::{Loss, Outcome};
 
 /// Failures in a row before an account is held back. One or two happen on any day.
 const FAILURES_TO_OPEN: u32 = 5;
@@ -38,6 +38,8 @@ pub(super) struct Health {
     closed_models: HashMap<Arc<str>, Park>,
     failures_in_a_row: u32,
     held_until_ms: f64,
+    /// The last one that counted.
+    last_loss: Option<Loss>,
 }
 
 impl Default for Health {
@@ -48,6 +50,7 @@ impl Default for Health {
             closed_models: HashMap::new(),
             failures_in_a_row: 0,
             held_until_ms: f64::NEG_INFINITY,
+            last_loss: None,
         }
     }
 }
@@ -107,6 +110,15 @@ impl Health {
             is_probe = true;
         }
         is_probe
+    }
+
+    /// Whether an outcome is to be noted: not where another one of the same loss was.
+    pub(super) fn is_news(&mut self, loss: Option<&Loss>) -> bool {
+        let is_known = loss.is_some() && self.last_loss.as_ref() == loss;
+        if let Some(loss) = loss.filter(|_| !is_known) {
+            self.last_loss = Some(loss.clone());
+        }
+        !is_known
     }
 
     /// What an attempt's outcome says about the account.

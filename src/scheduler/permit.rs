@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::{Scheduler, Seat};
 use crate::{
-    attempt::{Choice, Outcome},
+    attempt::{Choice, Loss, Outcome},
     config::Account,
     headers::Reading,
     outcome::LimitHit,
@@ -32,8 +32,8 @@ pub struct Permit {
 pub struct Settling {
     /// What the answer means.
     pub outcome: Outcome,
-    /// Whether that is news of the account: the loss of a connection is, once for all requests that were on it.
-    pub is_news: bool,
+    /// The loss of a connection that it is an outcome of: for the account that counts once, however many requests were on it.
+    pub loss: Option<Loss>,
     /// What OpenAI has not counted of the booking, where the reading does not say what is left.
     pub unspent: Unspent,
     /// What its headers said.
@@ -116,10 +116,11 @@ impl Permit {
             return;
         };
         let now_ms = self.scheduler.now_ms();
-        if settling.is_news {
-            let mut health = self.seat.health();
+        let mut health = self.seat.health();
+        if health.is_news(settling.loss.as_ref()) {
             health.note(&booking.model_group, settling.outcome, now_ms);
         }
+        drop(health);
         self.close(booking, settling, now_ms);
     }
 
@@ -179,7 +180,7 @@ impl Drop for Permit {
             };
             let settling = Settling {
                 outcome: Outcome::Aborted,
-                is_news: false,
+                loss: None,
                 unspent,
                 reading: Reading::default(),
                 limit_hit: None,

@@ -8,7 +8,7 @@ mod update;
 
 use super::*;
 use crate::{
-    attempt::Outcome,
+    attempt::{Loss, Outcome},
     config::Settings,
     error::Code,
     quota::{MemoryStore, Unspent},
@@ -52,13 +52,13 @@ fn want(tokens: f64) -> Want {
 }
 
 fn settled(permit: Permit, outcome: Outcome) {
-    told(permit, outcome, true);
+    told(permit, outcome, None);
 }
 
-fn told(permit: Permit, outcome: Outcome, is_news: bool) {
+fn told(permit: Permit, outcome: Outcome, loss: Option<Loss>) {
     permit.settle(Settling {
         outcome,
-        is_news,
+        loss,
         unspent: Unspent::Nothing,
         reading: crate::headers::Reading::default(),
         limit_hit: None,
@@ -183,17 +183,33 @@ async fn an_account_that_refused_its_key_is_left_out_and_asked_again_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_connection_holds_an_account_back_only_as_often_as_it_is_news() {
-    let scheduler = scheduler(r#"[{"label":"a","apiKey":"k"}]"#);
+async fn the_loss_of_a_connection_counts_once_for_each_account_and_losses_in_a_row_hold_it_back() {
+    let wide = r#""limits":{"*":{"requestsPerMinute":1e6}}"#;
+    let accounts = ["a", "b"].map(|label| format!(r#"{{"label":"{label}","apiKey":"k",{wide}}}"#));
+    let scheduler = scheduler(&format!("[{}]", accounts.join(",")));
+    let lose = async |label: &str, loss: &Loss| {
+        let want = Want {
+            accounts: Some(vec![label.into()]),
+            ..want(1.0)
+        };
+        let permit = scheduler.admit(&want).await.unwrap();
+        told(permit, Outcome::Broken, Some(loss.clone()));
+    };
     let started = Instant::now();
-    for (failures, is_news, waited_s) in [(20, false, 0), (5, true, 1)] {
-        for _ in 0..failures {
-            let permit = scheduler.admit(&want(1.0)).await.unwrap();
-            told(permit, Outcome::Broken, is_news);
+    let losses: Vec<Loss> = (0..4).map(|_| Loss::new()).collect();
+    for loss in &losses {
+        for _ in 0..20 {
+            lose("a", loss).await;
         }
-        spend(&scheduler, &want(1.0)).await;
-        assert_eq!(started.elapsed(), Duration::from_secs(waited_s));
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
+    let fifth = Loss::new();
+    lose("a", &fifth).await;
+    lose("b", &fifth).await;
+    lose("b", &fifth).await;
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    lose("a", &fifth).await;
+    assert_eq!(started.elapsed(), Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,7 +301,7 @@ async fn a_block_reaches_those_who_booked_before_it() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     first.settle(Settling {
         outcome: Outcome::Limited,
-        is_news: true,
+        loss: None,
         unspent: Unspent::Tokens,
         reading: crate::headers::Reading::default(),
         limit_hit: None,
