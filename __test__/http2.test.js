@@ -10,6 +10,7 @@ const https = require('node:https')
 const os = require('node:os')
 const path = require('node:path')
 const { after, before, test } = require('node:test')
+const tls = require('node:tls')
 const { RequestManager } = require('..')
 const { makeCertificates } = require('./support/certificates.js')
 const { eventually } = require('./support/eventually.js')
@@ -18,7 +19,7 @@ const { completion } = require('./support/server.js')
 const CHAT = { model: 'gpt-6-luna', messages: [{ role: 'user', content: 'Hello' }] }
 /** What one connection carries at most. */
 const LARGEST_LOAD = 100
-/** How often a call is sent again at once that a server did not begin with. */
+/** How often a call is sent again at once that came too late for its connection. */
 const MOST_NOT_BEGUN = 2
 
 let folder
@@ -45,8 +46,10 @@ async function startServer(t, answer, settings = {}) {
   // Megabytes that Node holds for a connection before it refuses more.
   const maxSessionMemory = 1000
   const server = http2.createSecureServer({ cert, key, allowHTTP1: true, settings, maxSessionMemory })
+  const sockets = []
   const sessions = []
   const calls = []
+  server.on('secureConnection', (socket) => sockets.push(socket))
   server.on('session', (session) => sessions.push(session))
   server.on('request', (request, response) => {
     // The request forgets them when it has ended.
@@ -61,7 +64,7 @@ async function startServer(t, answer, settings = {}) {
     for (const session of sessions) session.destroy()
     server.close()
   })
-  return { sessions, calls, baseURL: `https://127.0.0.1:${server.address().port}/v1` }
+  return { sockets, sessions, calls, baseURL: `https://127.0.0.1:${server.address().port}/v1` }
 }
 
 const account = (limits) => [{ label: 'a', apiKey: 'sk-a', limits: { '*': limits } }]
@@ -81,6 +84,27 @@ function respond({ response }) {
 
 function refuse({ stream }) {
   stream.close(http2.constants.NGHTTP2_REFUSED_STREAM)
+}
+
+/**
+ * The frames of a server that reads a request and tells that it will answer none (RFC 9113, 4.1, 6.5 and 6.8), which Node's server never
+ * does.
+ */
+function closeBeforeFirst(socket) {
+  const [HEADERS, SETTINGS, GOAWAY] = [1, 4, 7]
+  const frame = (type, ...payload) => Buffer.from([0, 0, payload.length, type, 0, 0, 0, 0, 0, ...payload])
+  socket.write(frame(SETTINGS))
+  let received = Buffer.alloc(0)
+  let at = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length
+  socket.on('data', (data) => {
+    received = Buffer.concat([received, data])
+    while (received.length > at + 3) {
+      // The last request that is answered is number 0, and there is no error.
+      if (received[at + 3] === HEADERS) return socket.write(frame(GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0))
+      at += 9 + received.readUIntBE(at, 3)
+    }
+  })
+  socket.on('error', () => {})
 }
 
 /** Those who begin at once connect at once; the connection of one who came before is shared. */
@@ -146,28 +170,17 @@ test('more than a connection may carry get more connections, and nobody waits fo
   assert.ok(loads.size >= 3 && Math.max(...loads.values()) <= LARGEST_LOAD, `loads of ${[...loads.values()]}`)
 })
 
-test('what a server refuses before it begins is sent again at once, and takes no room', async (t) => {
+test('what a server refuses before it begins is repeated, and takes no room', async (t) => {
   const { sessions, calls, baseURL } = await startServer(t, (call, number) => {
-    if (number <= MOST_NOT_BEGUN) return refuse(call)
+    if (number === 1) return refuse(call)
     respond(call)
   })
-  // One request a minute: were the first one counted, there would be no room for more; and nothing is repeated of a failing server.
-  const manager = poolOf(t, baseURL, { accounts: account({ requestsPerMinute: 1 }), maxRetries: 0, maxWaitMs: 0 })
+  // One request a minute: were the first one counted, the second would find no room.
+  const manager = poolOf(t, baseURL, { accounts: account({ requestsPerMinute: 1 }), maxWaitMs: 10_000 })
   const { served } = await manager.chat(CHAT)
-  assert.deepEqual(outcomes(served), ['ok'])
-  assert.equal(calls.length, MOST_NOT_BEGUN + 1)
+  assert.deepEqual(outcomes(served), ['broken', 'ok'])
+  assert.equal(calls.length, 2)
   assert.equal(sessions.length, 1)
-})
-
-test('a server that refuses again and again has failed, and what it refused took no room', async (t) => {
-  const { calls, baseURL } = await startServer(t, (call, number) => {
-    if (number <= MOST_NOT_BEGUN + 1) return refuse(call)
-    respond(call)
-  })
-  const manager = poolOf(t, baseURL, { accounts: account({ requestsPerMinute: 1 }), maxRetries: 0, maxWaitMs: 0 })
-  await assert.rejects(manager.chat(CHAT), { code: 'ERR_UPSTREAM', message: /the server did not begin/ })
-  assert.equal(calls.length, MOST_NOT_BEGUN + 1)
-  assert.deepEqual(outcomes((await manager.chat(CHAT)).served), ['ok'])
 })
 
 test('what a closing server does not begin with goes over another connection at once', async (t) => {
@@ -187,6 +200,22 @@ test('what a closing server does not begin with goes over another connection at 
     calls.map(({ session }) => sessions.indexOf(session)),
     [0, 0, 0, 1],
   )
+})
+
+test('a server that closes every connection before it begins has failed, and what it did not begin with took no room', async (t) => {
+  const { cert, key } = certificates
+  const server = tls.createServer({ cert, key, ALPNProtocols: ['h2'] }, closeBeforeFirst)
+  let connections = 0
+  server.on('secureConnection', () => connections++)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const baseURL = `https://127.0.0.1:${server.address().port}/v1`
+  const manager = poolOf(t, baseURL, { accounts: account({ requestsPerMinute: 1 }), maxRetries: 0, maxWaitMs: 0 })
+  for (const times of [1, 2]) {
+    await assert.rejects(manager.chat(CHAT), { code: 'ERR_UPSTREAM', message: /the server did not begin/ })
+    assert.equal(connections, times * (1 + MOST_NOT_BEGUN))
+  }
 })
 
 test('an answer that has begun is not one that the server did not begin with', async (t) => {
@@ -231,11 +260,16 @@ test('a connection that is lost loses none of its requests', async (t) => {
   for (const { served } of answers) assert.deepEqual(outcomes(served), ['broken', 'ok'])
 })
 
-test('a connection that is lost counts once against an account, however many requests were on it', async (t) => {
-  const count = 20
+test('connections that are lost together count once against an account, however many requests were on them', async (t) => {
+  // More than one connection carries.
+  const count = LARGEST_LOAD + 20
+  let isGone = false
   const lossy = await startServer(t, (call, number) => {
-    if (number === 1 || lossy.sessions.length > 1) respond(call)
-    if (number === 1 + count) call.session.destroy()
+    if (number === 1 || isGone) return respond(call)
+    if (number < 1 + count) return
+    isGone = true
+    // Without a word: sessions would take back what they have begun with.
+    for (const socket of lossy.sockets) socket.destroy()
   })
   const other = await startServer(t, respond)
   const [wide] = WIDE
@@ -258,7 +292,8 @@ test('a connection that is lost counts once against an account, however many req
 
 test('streams that were read to their last event end by themselves', async (t) => {
   const open = []
-  const { sessions, calls, baseURL } = await startServer(t, ({ response }) => {
+  const { sessions, calls, baseURL } = await startServer(t, ({ response }, number) => {
+    if (number % 2 === 0) return respond({ response })
     const choices = [{ index: 0, delta: { content: 'Hello' }, finish_reason: 'stop' }]
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.write(`data: ${JSON.stringify({ choices })}\n\ndata: [DONE]\n\n`)
@@ -267,7 +302,8 @@ test('streams that were read to their last event end by themselves', async (t) =
   const manager = poolOf(t, baseURL)
   for (let count = 0; count < 10; count++) {
     for await (const event of await manager.chat({ ...CHAT, stream: true })) assert.ok(event.choices)
-    // The reader is through with it.
+    // The reader is through with it; were it taken back, that would be here before the next request.
+    await manager.chat(CHAT)
     open.pop().end()
   }
   await eventually(() => assert.ok(calls.every(({ stream }) => stream.closed)))

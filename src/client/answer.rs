@@ -17,7 +17,7 @@ const LONGEST_BODY: usize = 256 * 1024 * 1024;
 const SHORT_BODY: u64 = 64 * 1024;
 
 /// How long an end is waited for that nobody wants any more, and how many bytes may come before it.
-const LONGEST_END: Duration = Duration::from_secs(5);
+const LONGEST_END: Duration = Duration::from_secs(2);
 const MOST_BEFORE_END: usize = 16 * 1024;
 
 /// A complete answer.
@@ -107,8 +107,8 @@ impl Opened {
         piece
     }
 
-    /// Nobody wants what is still to come, which is the end alone. It is read nevertheless: given up, the answer would take its
-    /// connection with it by HTTP/1.1; by HTTP/2 it would be taken back, and connections end themselves after too much of that.
+    /// Nobody wants what is still to come, which is not much more than the end. It is read nevertheless: given up, the answer would take
+    /// its connection with it by HTTP/1.1; by HTTP/2 it would be taken back, and connections end themselves after too much of that.
     pub fn let_end(&mut self) {
         if let Some(mut rest) = self.rest.take() {
             tokio::spawn(async move {

@@ -11,15 +11,17 @@ pub enum Failure {
     Connect(String),
     /// No connection within the time, in milliseconds: nothing was sent.
     SlowConnect(u128),
-    /// The server turned the request away before it began with it, as HTTP/2 lets it when it closes a connection or has enough to do.
-    NotBegun(String),
+    /// The server closes the connection, as HTTP/2 lets it, and has not begun with the request; nor with others that came too late.
+    NotBegun(String, Option<Loss>),
+    /// The server has enough to do on the connection, as HTTP/2 lets it say, and has not begun with the request.
+    Refused(String),
     /// No headers within the time, in milliseconds.
     FirstByte(u128),
     /// The body stood still for the time, in milliseconds.
     Idle(u128),
     /// The server broke off this answer, not the connection, as HTTP/2 lets it.
     Reset(String),
-    /// The connection broke after sending. It was for this request alone.
+    /// The connection broke after sending, or its answer is none. As far as is known no other request was on it.
     Cut(String),
     /// The connection broke after sending, and took with it whatever else was under way on it.
     Lost(String, Loss),
@@ -33,7 +35,8 @@ impl Failure {
             Failure::FirstByte(_) => Some("firstByte"),
             Failure::Idle(_) => Some("idle"),
             Failure::Connect(_)
-            | Failure::NotBegun(_)
+            | Failure::NotBegun(..)
+            | Failure::Refused(_)
             | Failure::Reset(_)
             | Failure::Cut(_)
             | Failure::Lost(..) => None,
@@ -43,7 +46,10 @@ impl Failure {
     /// Whether it is certain that no server has worked on the request.
     pub fn is_before_work(&self) -> bool {
         match self {
-            Failure::Connect(_) | Failure::SlowConnect(_) | Failure::NotBegun(_) => true,
+            Failure::Connect(_)
+            | Failure::SlowConnect(_)
+            | Failure::NotBegun(..)
+            | Failure::Refused(_) => true,
             Failure::FirstByte(_)
             | Failure::Idle(_)
             | Failure::Reset(_)
@@ -55,7 +61,7 @@ impl Failure {
     /// The loss of a connection that others may tell of as well.
     pub fn loss(&self) -> Option<&Loss> {
         match self {
-            Failure::Lost(_, loss) => Some(loss),
+            Failure::Lost(_, loss) | Failure::NotBegun(_, Some(loss)) => Some(loss),
             _ => None,
         }
     }
@@ -76,7 +82,8 @@ impl Failure {
         let words = words.join(": ");
         match http2 {
             _ if is_connect => Failure::Connect(words),
-            Some(error) if turns_away(error) => Failure::NotBegun(words),
+            Some(error) if refuses(error) => Failure::Refused(words),
+            Some(error) if is_closing(error) => Failure::NotBegun(words, loss()),
             Some(error) if error.is_reset() => Failure::Reset(words),
             // Of what becomes of a connection the HTTP client tells in the same words, whatever was spoken on it.
             _ => match loss() {
@@ -89,7 +96,7 @@ impl Failure {
     /// The same of an answer that has begun: so has the server.
     pub(super) fn within_answer(self) -> Self {
         match self {
-            Failure::NotBegun(why) => Failure::Reset(why),
+            Failure::NotBegun(why, _) | Failure::Refused(why) => Failure::Reset(why),
             other => other,
         }
     }
@@ -102,7 +109,9 @@ impl fmt::Display for Failure {
             Failure::SlowConnect(ms) => {
                 write!(f, "no connection within {ms} ms (timeoutsMs.connect)")
             }
-            Failure::NotBegun(why) => write!(f, "the server did not begin: {why}"),
+            Failure::NotBegun(why, _) | Failure::Refused(why) => {
+                write!(f, "the server did not begin: {why}")
+            }
             Failure::FirstByte(ms) => write!(f, "no answer within {ms} ms (timeoutsMs.firstByte)"),
             Failure::Idle(ms) => write!(f, "the answer stood still for {ms} ms (timeoutsMs.idle)"),
             Failure::Reset(why) => write!(f, "the answer broke off: {why}"),
@@ -116,9 +125,12 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
-/// RFC 9113, 8.7: what a closing server has not begun with, and what it refuses, may be sent again.
-fn turns_away(error: &h2::Error) -> bool {
-    let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-    let is_closing = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
-    error.is_remote() && (is_refused || is_closing)
+/// RFC 9113, 8.7: what a server refuses may be sent again.
+fn refuses(error: &h2::Error) -> bool {
+    error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+}
+
+/// RFC 9113, 6.8 and 8.7: what came too late for a closing connection may be sent again. What came in time does not hear of it.
+fn is_closing(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
 }

@@ -47,20 +47,21 @@ pub(super) struct Trunks {
     // Made at the first call: a manager that only counts or chooses needs no TLS roots.
     tls: OnceLock<ClientConfig>,
     trunks: Mutex<Vec<Arc<Trunk>>>,
+    sharing: Arc<Mutex<Vec<Sharing>>>,
 }
 
 struct Trunk {
     http: reqwest::Client,
     under_way: AtomicUsize,
-    /// Servers that have answered by HTTP/2.
-    sharing: Mutex<Vec<Sharing>>,
+    sharing: Arc<Mutex<Vec<Sharing>>>,
 }
 
-/// A server with one connection for many requests.
+/// A server that has answered by HTTP/2: a connection to it is for many requests.
 struct Sharing {
     host: Box<str>,
     port: Option<u16>,
-    /// The last loss of its connection, and when the first of these requests told of it.
+    /// The last loss of connections to it, and when the first request told of it. Of one trunk or of several: a server that goes away
+    /// takes all of them along.
     lost: Option<(Loss, Instant)>,
 }
 
@@ -77,6 +78,7 @@ impl Trunks {
             connect,
             tls: OnceLock::new(),
             trunks: Mutex::default(),
+            sharing: Arc::default(),
         }
     }
 
@@ -92,7 +94,7 @@ impl Trunks {
                 let trunk = Arc::new(Trunk {
                     http: self.client()?,
                     under_way: AtomicUsize::new(0),
-                    sharing: Mutex::default(),
+                    sharing: self.sharing.clone(),
                 });
                 trunks.push(trunk.clone());
                 trunk
@@ -173,7 +175,7 @@ impl Place {
     }
 
     /// Which loss this request tells of, whose connection to the server is gone, where others share that: the last one, if it was under
-    /// way when that came to light, however late it notices.
+    /// way when that came to light, however late it notices. `None` also before the server's first answer, when that is not known yet.
     pub(super) fn loss(&self, server: &Url) -> Option<Loss> {
         let mut sharing = lock(&self.trunk.sharing);
         let known = sharing.iter_mut().find(|known| known.is_at(server))?;
@@ -253,5 +255,10 @@ mod tests {
         let lost_again = third.loss(&one);
         assert_ne!(lost_again, lost, "it began after that one");
         assert_eq!(first.loss(&one), lost_again);
+
+        let mut crowd: Vec<_> = (0..LARGEST_LOAD).map(|_| trunks.place().unwrap()).collect();
+        let on_another_trunk = crowd.pop().unwrap();
+        assert!(!Arc::ptr_eq(&on_another_trunk.trunk, &first.trunk));
+        assert_eq!(on_another_trunk.loss(&one), crowd[0].loss(&one));
     }
 }

@@ -23,8 +23,8 @@ use crate::{
 /// Of the answers that refuse a key the one that another key may change.
 const UNAUTHORIZED: u16 = 401;
 
-/// How often a call is made again at once that the server did not begin with. The first time its connection was about to close, as it
-/// is after so many requests with some servers; a server that goes on refusing is left alone like one that fails.
+/// How often a call is made again at once that came too late for its connection, as some servers close one after so many requests. A
+/// server that goes on so is left alone like one that fails.
 const MOST_NOT_BEGUN: u32 = 2;
 
 /// What came of a call.
@@ -93,7 +93,7 @@ impl Manager {
         let exchanged = loop {
             let target = target(request, account, key);
             match exchange(&current.client, target, body.clone(), request, &timeouts).await {
-                Err(Failure::NotBegun(_)) if not_begun < MOST_NOT_BEGUN => not_begun += 1,
+                Err(Failure::NotBegun(..)) if not_begun < MOST_NOT_BEGUN => not_begun += 1,
                 exchanged => break exchanged,
             }
         };

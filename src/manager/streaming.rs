@@ -124,7 +124,9 @@ async fn next_events(delivery: &mut Delivery, events: &mut Events) -> Result<Bat
         let (taken, told) = take(delivery, events, passes);
         let is_over = delivery.tally.is_done || events.is_at_end();
         if let Some(told) = told.as_ref().filter(|_| !passes && taken.is_empty()) {
-            events.opened.let_end();
+            if is_json(told) {
+                events.opened.let_end();
+            }
             return Err(tell(delivery, told));
         }
         match ready {

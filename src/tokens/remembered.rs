@@ -20,7 +20,7 @@ use crate::models::Encoding;
 /// How many counts are remembered at most; the newest of those that fall on the same place. They are 32 KB.
 const PLACES: usize = 4096;
 
-/// The bits of a place that hold a count. A larger one, of a passage that could not be cut for 200 KB, is not remembered.
+/// The bits of a place that hold a count. A larger one, of a passage of some hundred KB, is not remembered.
 const COUNT_BITS: u32 = 16;
 
 /// [`count_text`](super::count_text), remembered.
