@@ -9,6 +9,7 @@ const { test } = require('node:test')
 const { setImmediate: turn } = require('node:timers/promises')
 const { RequestManager, configure, createChat } = require('..')
 const { startSimulator } = require('../simulator')
+const { eventually } = require('./support/eventually.js')
 const { listen } = require('./support/listen.js')
 
 const HELLO = [{ role: 'user', content: 'Hello' }]
@@ -62,6 +63,26 @@ test('chunks come in order; the usage is asked for, told in `served`, and hidden
   assert.deepEqual(await stream.next(), { done: true, value: undefined })
   const [row] = await manager.usage()
   assert.deepEqual([row.requests, row.totalTokens], [1, 10])
+})
+
+test('the end behind the last event is waited for, so that the connection stays in use', async (t) => {
+  const open = []
+  const closed = []
+  const server = await serve(t, (_, response) => {
+    response.on('close', () => closed.push(response.writableFinished))
+    response.write(WHOLE)
+    open.push(response)
+  })
+  const manager = pool(t, server.baseURL)
+  const times = 5
+  for (let count = 0; count < times; count++) {
+    await collect(await manager.chat(PARAMS))
+    const other = await manager.chat(PARAMS)
+    // By now the first one would be closed, were it given up.
+    for (const response of open.splice(0)) response.end()
+    await collect(other)
+  }
+  await eventually(() => assert.deepEqual(closed, Array(2 * times).fill(true)))
 })
 
 test('a caller that asks for the usage gets it, and its other stream options are kept', async (t) => {
