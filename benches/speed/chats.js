@@ -1,7 +1,7 @@
 'use strict'
 
-// The requests of the tables about chats. No two are equal, nor is any stretch of their texts that a tokenizer could remember: nobody
-// wins by remembering.
+// The requests of the tables about chats. No two are equal, and the number of each stands all through its user's text, so that no
+// passage of that comes again: nobody wins by remembering more than words.
 
 const { text } = require('./texts.js')
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-/// The loss of a connection. Whatever was under way on it tells of the same one.
+/// The loss of connections to a server, by one event. Whatever was under way on them tells of the same one.
 #[derive(Debug, Clone)]
 pub struct Loss(Arc<()>);
 
 impl Loss {
-    /// One that nobody has told of yet.
+    /// One that is no other.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "no two are equal")]
     pub fn new() -> Self {

@@ -58,7 +58,7 @@ impl Failure {
         }
     }
 
-    /// The loss of a connection that others may tell of as well.
+    /// The loss that others may tell of as well.
     pub fn loss(&self) -> Option<&Loss> {
         match self {
             Failure::Lost(_, loss) | Failure::NotBegun(_, Some(loss)) => Some(loss),

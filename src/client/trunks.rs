@@ -68,6 +68,7 @@ struct Sharing {
 /// The place of one request on a trunk, given back when dropped.
 pub(super) struct Place {
     trunk: Arc<Trunk>,
+    /// When it was taken.
     since: Instant,
 }
 

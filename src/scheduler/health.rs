@@ -112,13 +112,18 @@ impl Health {
         is_probe
     }
 
-    /// Whether an outcome is to be noted: not where another one of the same loss was.
-    pub(super) fn is_news(&mut self, loss: Option<&Loss>) -> bool {
-        let is_known = loss.is_some() && self.last_loss.as_ref() == loss;
-        if let Some(loss) = loss.filter(|_| !is_known) {
+    /// What the outcome of an attempt that was lost with others says about the account: something once, for all of them.
+    pub(super) fn note_lost(
+        &mut self,
+        model_group: &Arc<str>,
+        outcome: Outcome,
+        loss: &Loss,
+        now_ms: f64,
+    ) {
+        if self.last_loss.as_ref() != Some(loss) {
             self.last_loss = Some(loss.clone());
+            self.note(model_group, outcome, now_ms);
         }
-        !is_known
     }
 
     /// What an attempt's outcome says about the account.

@@ -32,7 +32,7 @@ pub struct Permit {
 pub struct Settling {
     /// What the answer means.
     pub outcome: Outcome,
-    /// The loss of a connection that it is an outcome of: for the account that counts once, however many requests were on it.
+    /// The loss of connections that it is an outcome of: for the account that counts once, however many requests were on them.
     pub loss: Option<Loss>,
     /// What OpenAI has not counted of the booking, where the reading does not say what is left.
     pub unspent: Unspent,
@@ -116,11 +116,11 @@ impl Permit {
             return;
         };
         let now_ms = self.scheduler.now_ms();
-        let mut health = self.seat.health();
-        if health.is_news(settling.loss.as_ref()) {
-            health.note(&booking.model_group, settling.outcome, now_ms);
+        let (group, outcome) = (&booking.model_group, settling.outcome);
+        match &settling.loss {
+            Some(loss) => self.seat.health().note_lost(group, outcome, loss, now_ms),
+            None => self.seat.health().note(group, outcome, now_ms),
         }
-        drop(health);
         self.close(booking, settling, now_ms);
     }
 

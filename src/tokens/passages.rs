@@ -22,7 +22,7 @@ pub(super) fn passages(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Of the places from `least` on to twice that, the one behind the least likely bytes; without any, the next.
+/// Of the places from `least` on to twice that, the one of the least rank; without any, the next.
 fn end(text: &str, least: usize) -> usize {
     let mut places = places(text, least);
     let Some(first) = places.next() else {
